@@ -1,0 +1,52 @@
+"""OpenTelemetry instrumentation for chat bots whose AI drafts are reviewed by humans before they are delivered."""
+
+from otel_metrics._version import __version__
+from otel_metrics.model.records import CorrectionMetric, ProcessingMetric, SystemMetric
+from otel_metrics.model.vocabulary import CorrectionType, ProcessingStage, SessionOutcome
+from otel_metrics.process import (
+    configure,
+    create_session,
+    end_session,
+    get_alerts,
+    get_dashboard_data,
+    get_logger,
+    get_metrics_service,
+    record_correction,
+    record_stage,
+    record_system_metric,
+    shutdown,
+    timer,
+)
+from otel_metrics.recording.logger import StructuredLogger
+from otel_metrics.recording.timer import ProcessingTimer
+from otel_metrics.service import MetricsService
+from otel_metrics.store.tables import MetricsStorage
+from otel_metrics.telemetry.exporter import StoreSpanExporter, StoreSpanProcessor
+
+__all__ = [
+    "CorrectionMetric",
+    "CorrectionType",
+    "MetricsService",
+    "MetricsStorage",
+    "ProcessingMetric",
+    "ProcessingStage",
+    "ProcessingTimer",
+    "SessionOutcome",
+    "StoreSpanExporter",
+    "StoreSpanProcessor",
+    "StructuredLogger",
+    "SystemMetric",
+    "__version__",
+    "configure",
+    "create_session",
+    "end_session",
+    "get_alerts",
+    "get_dashboard_data",
+    "get_logger",
+    "get_metrics_service",
+    "record_correction",
+    "record_stage",
+    "record_system_metric",
+    "shutdown",
+    "timer",
+]

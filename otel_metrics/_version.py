@@ -1,0 +1,3 @@
+"""Owns the version of the package."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,52 @@
+"""Owns every OpenTelemetry name that this package writes, each with a line of meaning (conventions: `hitl.`, human in the loop)."""
+
+SCOPE = "otel_metrics"
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
+
+# --- attributes of semantic conventions -------------------------------------------------------------------
+SESSION_ID = "session.id"  # on every span of a session
+USER_HASH = "user.hash"  # keyed hash of the user's id
+ERROR_TYPE = "error.type"  # class of the exception, or "failed"
+
+# --- our own attributes -----------------------------------------------------------------------------------
+STAGE = "hitl.stage.name"  # one of ProcessingStage, or any short name
+CHAT = "hitl.chat.id"  # keyed hash of the chat's id
+MODERATOR = "hitl.moderator.id"  # keyed hash of the moderator's id
+PLATFORM = "hitl.platform.name"  # telegram, discord, slack
+OUTCOME = "hitl.session.outcome"  # one of SessionOutcome
+RETRIES = "hitl.stage.retry.count"  # how often the stage was tried again
+WAIT = "hitl.moderation.wait.duration"  # seconds that a draft waited for a moderator
+METADATA_PREFIX = "hitl.metadata."  # a user's own metadata, one attribute a key
+
+# --- the correction event and its attributes ----------------------------------------------------------------
+CORRECTION_EVENT = "hitl.correction"  # the span event
+CORRECTION_SPAN = "hitl.correction"  # the short span that carries the event where no stage is live
+CORRECTION_ID = "hitl.correction.id"
+CORRECTION_TYPE = "hitl.correction.type"
+CORRECTION_EDIT_DISTANCE = "hitl.correction.edit_distance"  # word edit rate, 0 = unchanged
+CORRECTION_SIMILARITY = "hitl.correction.similarity"  # 0 to 1, character level
+CORRECTION_ORIGINAL_LENGTH = "hitl.correction.original.length"  # characters
+CORRECTION_CORRECTED_LENGTH = "hitl.correction.corrected.length"  # characters
+REVIEW_DECISION = "hitl.review.decision"  # edited or rejected (approved has no correction)
+SATISFACTION = "hitl.review.satisfaction"  # 1 to 5
+TRANSCRIPTION = "hitl.transcription.duration"  # seconds
+
+# --- the key in an OpenTelemetry context under which the record of the stage in progress stands ---------------
+STAGE_CONTEXT = "otel_metrics.stage"
+ROOT_CONTEXT = "otel_metrics.root"  # the ids that a session's root span is to get
+
+# --- spans --------------------------------------------------------------------------------------------------
+SESSION_SPAN = "session"  # the root span of a session's trace
+
+# --- metrics (unit) -------------------------------------------------------------------------------------------
+M_STAGE_DURATION = "hitl.stage.duration"  # s, by hitl.stage.name, platform, error.type
+M_STAGE_RETRIES = "hitl.stage.retries"  # {retry}
+M_SESSION_DURATION = "hitl.session.duration"  # s, by outcome
+M_CORRECTIONS = "hitl.corrections"  # {correction}, by type
+M_REVIEW_DURATION = "hitl.review.duration"  # s, by decision
+M_SATISFACTION = "hitl.review.satisfaction"  # 1
+M_WAIT = "hitl.moderation.wait.duration"  # s
+M_MESSAGE_LENGTH = "hitl.message.length"  # {character}, by direction
+
+SECONDS_BOUNDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800, 3600, 14400, 43200, 86400)
+"""Histogram bounds in seconds: from a quick stage to a draft that waits for a day."""

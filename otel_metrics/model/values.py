@@ -1,0 +1,77 @@
+"""Owns what a value from outside may look like in a record: anything comes in, plain JSON of bounded size goes out."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+UNREADABLE = "<unreadable>"
+_MOST_ITEMS = 256
+_MOST_DEPTH = 6
+_INT64 = 1 << 63
+
+
+def clean_text(text: str, limit: int) -> str:
+    """The text without what a JSON store can not hold: lone surrogates escaped, NUL shown, cut at `limit` characters.
+
+    A cut text ends with a mark that tells its original length.
+    """
+    if len(text) > limit:
+        text = f"{text[:limit]}… [cut, {len(text)} characters]"
+    if "\0" in text:
+        text = text.replace("\0", "\u2400")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def clean_value(value: object, limit: int, depth: int = 0) -> Any:
+    """A JSON value for anything: numbers that JSON or 64 bits can not hold become text, what can not be read a placeholder."""
+    if value is None or isinstance(value, bool):
+        return value
+    try:
+        if isinstance(value, str):
+            return clean_text(str(value), limit)
+        if isinstance(value, int):
+            return int(value) if -_INT64 <= value < _INT64 else str(value)
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else str(float(value))
+        if depth >= _MOST_DEPTH:
+            return clean_text(repr(value), limit)
+        if isinstance(value, Mapping):
+            pairs = list(value.items())[:_MOST_ITEMS]
+            return {clean_text(str(key), 256): clean_value(item, limit, depth + 1) for key, item in pairs}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [clean_value(item, limit, depth + 1) for item in list(value)[:_MOST_ITEMS]]
+        if isinstance(value, bytes | bytearray):
+            return f"<{len(value)} bytes>"
+        return clean_text(str(value), limit)
+    except Exception:  # a value's own __str__, __len__ or items() may do anything; the record must survive it
+        return UNREADABLE
+
+
+def clean_mapping(values: Mapping[str, object], limit: int) -> dict[str, Any]:
+    """A mapping with text keys and JSON values, ready for a record. Plain short values, the usual case, pass quickly."""
+    cleaned: dict[str, Any] = {}
+    for key, value in values.items():
+        if type(key) is not str or not key.isprintable():
+            key = clean_text(str(key), 256)
+        if isinstance(value, str):
+            plain = type(value) is str and len(value) <= limit and value.isprintable()
+        else:
+            plain = value is None or type(value) is bool or (type(value) is int and -_INT64 <= value < _INT64)
+        cleaned[key] = value if plain else clean_value(value, limit)
+    return cleaned
+
+
+def is_plain(value: object) -> bool:
+    """Whether a cleaned value can stand as a span attribute as it is (nested ones go out as JSON text)."""
+    return isinstance(value, str | bool | int | float)
+
+
+def json_text(value: object) -> str:
+    """A cleaned nested value as JSON text."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,38 @@
+"""Owns what happens when recording goes wrong inside a bot: warn once, count, go on; under test, raise."""
+
+import warnings
+
+from otel_metrics.model.losses import Losses
+
+
+class Guard:
+    """Stands between our faults and the bot. `strict` is what the test kit sets: then everything is raised."""
+
+    def __init__(self, losses: Losses, *, strict: bool) -> None:
+        self._losses = losses
+        self._strict = strict
+        self._warned: set[str] = set()
+
+    def caught(self, where: str, error: Exception) -> None:
+        """A fault of ours: counted and warned about once for each place. Call it from an `except` clause."""
+        if self._strict:
+            raise error
+        self._losses.count(f"fault_in_{where}")
+        self._warn_once(f"fault {where}", f"{where} failed with {type(error).__name__}: {error}; the bot goes on")
+
+    def complain(self, reason: str, found: str, expected: str) -> None:
+        """An argument that can not be right: the fact is kept as it was given, with a warning once for each reason."""
+        message = f"{found}; expected {expected}"
+        if self._strict:
+            raise ValueError(message)
+        self._losses.count(f"input_{reason}")
+        self._warn_once(reason, f"{message}; it is kept as given in the metadata")
+
+    def lost(self, reason: str) -> None:
+        """A record that could not be made, for a reason that is nobody's fault."""
+        self._losses.count(reason)
+
+    def _warn_once(self, key: str, message: str) -> None:
+        if key not in self._warned:
+            self._warned.add(key)
+            warnings.warn(f"otel_metrics: {message}", RuntimeWarning, stacklevel=4)

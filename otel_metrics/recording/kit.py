@@ -1,0 +1,102 @@
+"""Owns what all recording shares: the parts that the composition root chose, and the way from a session to its trace."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Tracer
+
+from otel_metrics.model import names
+from otel_metrics.model.identity import IdHasher, as_integer_id, root_span_id_of, trace_id_of
+from otel_metrics.model.records import Json, Record
+from otel_metrics.model.times import Clock
+from otel_metrics.model.values import clean_text, is_plain, json_text
+from otel_metrics.recording.guard import Guard
+from otel_metrics.recording.instruments import Instruments
+
+if TYPE_CHECKING:
+    from otel_metrics.recording.timer import ProcessingTimer
+
+UNKNOWN_SESSION = "unknown"
+
+
+class Ledger(Protocol):
+    """Where records go: a boundary, so that recording knows no files."""
+
+    @property
+    def process(self) -> str:
+        """The name under which this process writes."""
+        ...
+
+    def append(self, record: Record | Json) -> bool:
+        """Keeps one record; False (and counted) if that was not possible. Never raises."""
+        ...
+
+
+@dataclass(slots=True)
+class RecordingKit:
+    """The parts of one service's recording. `sampled` says for a trace id whether the provider samples it."""
+
+    tracer: Tracer
+    root_tracer: Tracer
+    ledger: Ledger
+    instruments: Instruments
+    hasher: IdHasher
+    clock: Clock
+    guard: Guard
+    sampled: Callable[[int], bool]
+    text_limit: int = 16_384
+    capture_content: bool = False
+    live: "dict[str, list[ProcessingTimer]]" = field(default_factory=dict)
+    root_of: Callable[[str], NonRecordingSpan] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.root_of = lru_cache(maxsize=8192)(self._root_of)
+
+    def new_number(self) -> int:
+        """64 random bits, for the key of a record that has no span of its own."""
+        return int.from_bytes(os.urandom(8), "big")
+
+    def _root_of(self, session_id: str) -> NonRecordingSpan:
+        """The stand-in for a session's root span: a remote parent that nobody holds open."""
+        trace_id = trace_id_of(session_id)
+        flags = TraceFlags(TraceFlags.SAMPLED if self.sampled(trace_id) else TraceFlags.DEFAULT)
+        return NonRecordingSpan(SpanContext(trace_id, root_span_id_of(trace_id), is_remote=True, trace_flags=flags))
+
+    def session_text(self, session_id: object) -> tuple[str, Json]:
+        """The session id as text, and metadata about what was wrong with it."""
+        if type(session_id) is str and 0 < len(session_id) <= 256 and session_id.isprintable():
+            return session_id, {}
+        text = "" if session_id is None else str(session_id)
+        if not text.strip():
+            self.guard.complain("empty_session_id", f"session_id={session_id!r} is empty", "the text that create_session() gave")
+            return UNKNOWN_SESSION, {"session_id": clean_text(text, 256)}
+        return clean_text(text, 256), {}
+
+
+def integer_ids(**ids: object) -> tuple[list[int], Json]:
+    """The ids as integers, and the originals of those that were not, for the metadata."""
+    numbers, originals = [], {}
+    for name, value in ids.items():
+        number, original = as_integer_id(value)
+        numbers.append(number)
+        if original is not None:
+            originals[name] = clean_text(str(original), 256)
+    return numbers, originals
+
+
+_NEVER_EXPORTED = frozenset({"user_id", "chat_id", "admin_user_id", "session_id", "message_id"})
+"""Keys under which metadata holds raw ids; they stay in the local store."""
+
+
+def metadata_attributes(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Cleaned metadata as span attributes; nested values as JSON text, raw ids not at all."""
+    prefix = names.METADATA_PREFIX
+    return {
+        prefix + key: value if is_plain(value) else json_text(value)
+        for key, value in metadata.items()
+        if value is not None and key not in _NEVER_EXPORTED
+    }
+

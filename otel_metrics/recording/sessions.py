@@ -1,0 +1,103 @@
+"""Owns a session's two ends: its id when it is created, its root span when somebody ends it."""
+
+from collections import OrderedDict
+from typing import Any
+
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import Status, StatusCode
+
+from otel_metrics.model import names, pending
+from otel_metrics.model.identity import new_session_id, root_span_id_of, session_start_ns, trace_id_of
+from otel_metrics.model.records import Json, SessionBegin, SessionEnd
+from otel_metrics.model.times import iso
+from otel_metrics.model.values import clean_mapping, clean_text
+from otel_metrics.model.vocabulary import SessionOutcome
+from otel_metrics.recording.kit import RecordingKit, integer_ids, metadata_attributes
+
+_REMEMBERED = 8192
+
+
+class Sessions:
+    """Creates and ends sessions. What is known of one in this process is remembered, within bounds; other processes need none of it."""
+
+    def __init__(self, kit: RecordingKit) -> None:
+        self._kit = kit
+        self._created: OrderedDict[str, SessionBegin] = OrderedDict()
+        self._ended: OrderedDict[str, None] = OrderedDict()
+
+    def create(self, user_id: object, chat_id: object, metadata: Json) -> str:
+        """Makes a session and writes its line; the id is all that has to travel."""
+        kit = self._kit
+        now_ns = kit.clock.time_ns()
+        session_id = new_session_id(now_ns)
+        try:
+            (user, chat), originals = integer_ids(user_id=user_id, chat_id=chat_id)
+            cleaned = {**clean_mapping(metadata, kit.text_limit), **originals}
+            record = SessionBegin(
+                session_id, iso(now_ns), "metric", "session_started", "Session started", user, chat, cleaned, kit.ledger.process
+            )
+            _remember(self._created, session_id, record)
+            kit.ledger.append(record)
+        except Exception as error:
+            kit.guard.caught("create_session", error)
+        return session_id
+
+    def end(self, session_id: str, outcome: str) -> None:
+        """Ends a session: emits its root span, backdated to the session's start. Another end of it changes nothing."""
+        kit = self._kit
+        session_id, _ = kit.session_text(session_id)
+        if session_id in self._ended:
+            return
+        metadata: Json = {}
+        if outcome not in SessionOutcome.__members__.values():
+            kit.guard.complain("outcome", f"outcome={outcome!r} is not known", f"one of {', '.join(SessionOutcome)}")
+            metadata["outcome"] = clean_text(str(outcome), 256)
+            outcome = SessionOutcome.FAILED
+        _remember(self._ended, session_id, None)
+        self._emit_root(session_id, str(outcome), metadata)
+
+    def _emit_root(self, session_id: str, outcome: str, metadata: Json) -> None:
+        kit = self._kit
+        end_ns = kit.clock.time_ns()
+        start_ns = min(session_start_ns(session_id) or end_ns, end_ns)
+        begun = self._created.pop(session_id, None)
+        user, chat = (begun.user_id, begun.chat_id) if begun else (0, 0)
+        metadata = {**(begun.metadata if begun else {}), **metadata}
+        attributes: dict[str, Any] = {names.SESSION_ID: session_id, names.OUTCOME: outcome, **metadata_attributes(metadata)}
+        if user:
+            attributes[names.USER_HASH] = kit.hasher.hash("user", user)
+        if chat:
+            attributes[names.CHAT] = kit.hasher.hash("chat", chat)
+        trace_id = trace_id_of(session_id)
+        root_id = root_span_id_of(trace_id)
+        record = SessionEnd(
+            f"{trace_id:032x}"[:14] + f"{root_id:016x}", "", "metric", "session_ended", f"Session ended: {outcome}", session_id,
+            names.SESSION_SPAN, "internal", iso(start_ns), iso(end_ns), round((end_ns - start_ns) / 1e6),
+            outcome != SessionOutcome.FAILED, kit.ledger.process, names.SCOPE, f"{root_id:016x}", "", 0,
+            user_id=user, chat_id=chat, outcome=outcome, metadata=metadata,
+        )  # fmt: skip
+        # The ids reach the tracer's id generator by the attached context (the one given to start_span is not seen by it).
+        token = attach(Context({**get_current(), names.ROOT_CONTEXT: (trace_id, root_id)}))
+        try:
+            pending.put(root_id, record)
+            span = kit.root_tracer.start_span(names.SESSION_SPAN, Context(), attributes=attributes, start_time=start_ns)
+        finally:
+            detach(token)
+        context = span.get_span_context()
+        if context.span_id != root_id or not span.is_recording():
+            # Not our id generator, or nothing records: the session's end is kept all the same.
+            pending.pop(root_id)
+            record.timestamp = record.end_time
+            kit.ledger.append(record)
+            if context.span_id != root_id:
+                kit.guard.lost("root_span_without_our_id_generator")
+        if outcome == SessionOutcome.FAILED:
+            span.set_status(Status(StatusCode.ERROR))
+        span.end(end_time=end_ns)
+        kit.instruments.session_duration.record((end_ns - start_ns) / 1e9, {names.OUTCOME: outcome})
+
+
+def _remember(memory: OrderedDict[str, Any], key: str, value: Any) -> None:
+    memory[key] = value
+    while len(memory) > _REMEMBERED:
+        memory.popitem(last=False)

@@ -1,0 +1,279 @@
+"""The composition root: the only place that chooses parts and ties them into a `MetricsService`."""
+
+import os
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from otel_metrics.errors import OtelMetricsError
+from otel_metrics.model.identity import IdHasher, new_session_id
+from otel_metrics.model.losses import Losses
+from otel_metrics.model.records import Json
+from otel_metrics.model.times import Clock, SystemClock, TimeInput
+from otel_metrics.model.vocabulary import CorrectionType, SessionOutcome
+from otel_metrics.recording.corrections import record_correction
+from otel_metrics.recording.gauges import record_system_metric
+from otel_metrics.recording.guard import Guard
+from otel_metrics.recording.instruments import Instruments
+from otel_metrics.recording.kit import RecordingKit
+from otel_metrics.recording.logger import StructuredLogger
+from otel_metrics.recording.sessions import Sessions
+from otel_metrics.recording.timer import ProcessingTimer, record_stage
+from otel_metrics.settings import Settings, load
+from otel_metrics.store.journal import Journal
+from otel_metrics.store.key import load_key
+from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.ledger import JournalLedger
+from otel_metrics.store.tables import MetricsStorage
+from otel_metrics.telemetry.exporter import StoreSpanExporter
+from otel_metrics.telemetry.providers import open_telemetry
+
+if TYPE_CHECKING:
+    from otel_metrics.analytics.answers import Answers
+
+_SYNC_EVERY_S = 0.1
+_EXIT_WAIT_S = 1.0
+
+
+class MetricsService:
+    """Recording into one store and asking it. Usable as a context manager; safe from any thread and through forks."""
+
+    def __init__(self, settings: Settings | None = None, *, clock: Clock | None = None) -> None:
+        self.settings = settings or load()
+        self.losses = Losses()
+        self._clock: Clock = clock or SystemClock()
+        self._layout = StoreLayout(self.settings.database, self.settings.log_file)
+        self.storage = MetricsStorage(self._layout, self.settings)
+        self._answers: Answers | None = None
+        self._closed = False
+        self._kit: RecordingKit | None = None
+        self._sessions: Sessions | None = None
+        self._close_telemetry: Callable[[], None] = lambda: None
+        self._flush_telemetry: Callable[[float], None] = lambda _: None
+        self._journal: Journal | None = None
+        if self.settings.enabled:
+            self._open_recording()
+        self._logger = StructuredLogger(self._kit, self.settings.log_level)
+
+    def _open_recording(self) -> None:
+        settings = self.settings
+        self._layout.prepare()
+        resource: Json = {}
+        self._journal = Journal(
+            self._layout, max_bytes=settings.log_max_bytes, durability=settings.durability, resource=lambda: resource
+        )
+        ledger = JournalLedger(self._journal, self.losses)
+        telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings))
+        resource.update(telemetry.resource)
+        self._close_telemetry, self._flush_telemetry = telemetry.close, telemetry.flush
+        self._kit = RecordingKit(
+            telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter),
+            IdHasher(load_key(self._layout, settings.id_key)), self._clock, Guard(self.losses, strict=settings.strict),
+            telemetry.sampled, settings.text_limit, settings.capture_content,
+        )  # fmt: skip
+        self._sessions = Sessions(self._kit)
+        self._worker = _Worker(self)
+        self._worker.start()
+        if hasattr(os, "register_at_fork"):
+            forked = weakref.WeakMethod(self._forked)
+            os.register_at_fork(after_in_child=lambda: (method := forked()) and method())
+
+    # --- recording -------------------------------------------------------------------------------------------
+
+    def create_session(self, user_id: object, chat_id: object, **metadata: object) -> str:
+        """Creates a session and gives its id: 32 hex digits, the trace id. Only the id needs to travel."""
+        if self._sessions is None:
+            return new_session_id(self._clock.time_ns())
+        return self._sessions.create(user_id, chat_id, metadata)
+
+    def end_session(self, session_id: str, outcome: str = SessionOutcome.DELIVERED) -> None:
+        """Ends a session as delivered, rejected, abandoned or failed. Of several ends the first counts."""
+        self._recording("end_session", lambda kit, sessions: sessions.end(session_id, outcome))
+
+    def timer(self, session_id: str, user_id: object, chat_id: object, stage: str, **metadata: object) -> ProcessingTimer:
+        """Times a stage in `with` or `async with`; see `ProcessingTimer`."""
+        return ProcessingTimer(self._kit, session_id, user_id, chat_id, stage, metadata)
+
+    def record_stage(
+        self, session_id: str, user_id: object, chat_id: object, stage: str, *, start_time: TimeInput,
+        end_time: TimeInput | None = None, success: bool = True, error_message: str | None = None, **metadata: object,
+    ) -> None:  # fmt: skip
+        """Records a stage with known times: datetime (naive = local time), epoch seconds or ISO text; no end is now."""
+        self._recording(
+            "record_stage",
+            lambda kit, _: record_stage(
+                kit, session_id, user_id, chat_id, stage, start_time=start_time, end_time=end_time, success=success,
+                error_message=error_message, metadata=metadata,
+            ),
+        )  # fmt: skip
+
+    def record_correction(
+        self, session_id: str, admin_user_id: object, message_id: object, correction_type: CorrectionType | str,
+        original_text: str | None, corrected_text: str | None, processing_time_ms: float | None,
+        voice_transcription_time_ms: float | None = None, ai_correction_time_ms: float | None = None,
+        admin_satisfaction: int | None = None, retry_count: int = 0, **metadata: object,
+    ) -> None:  # fmt: skip
+        """Records what a moderator did to a draft: times in milliseconds, satisfaction 1 to 5.
+
+        The texts are measured (lengths, word edit rate, similarity) and, unless content capture is on, not kept.
+        """
+        self._recording(
+            "record_correction",
+            lambda kit, _: record_correction(
+                kit, session_id, admin_user_id, message_id, correction_type, original_text, corrected_text,
+                processing_time_ms, voice_transcription_time_ms, ai_correction_time_ms, admin_satisfaction,
+                retry_count, metadata,
+            ),
+        )  # fmt: skip
+
+    def record_system_metric(
+        self, metric_type: str, value: float | str, tags: Mapping[str, object] | None = None, **metadata: object
+    ) -> None:
+        """Records one measured value: any number or short text, with tags."""
+        self._recording(
+            "record_system_metric", lambda kit, _: record_system_metric(kit, metric_type, value, tags, metadata)
+        )
+
+    def get_logger(self) -> StructuredLogger:
+        """The structured logger of this service."""
+        return self._logger
+
+    def _recording(self, where: str, record: Callable[[RecordingKit, Sessions], None]) -> None:
+        """Runs one recording call behind the guard; nothing happens where recording is switched off."""
+        if self._kit is None or self._sessions is None:
+            return
+        try:
+            record(self._kit, self._sessions)
+        except Exception as error:
+            self._kit.guard.caught(where, error)
+
+    # --- asking ----------------------------------------------------------------------------------------------
+
+    def get_dashboard_data(self, hours: float = 24) -> Json:
+        """The dashboard document of the last `hours`: overview, processing_by_stage, corrections, alerts."""
+        return self._ask().dashboard(hours)
+
+    def get_alerts(self, hours: float = 24) -> list[Json]:
+        """What is wrong in the last `hours`: one dict for each firing alert, with type, severity and message."""
+        return self._ask().alerts(hours)
+
+    def sql(self, query: str) -> list[Json]:
+        """One reading SQL statement over the views; a dict for each row."""
+        return self._ask().sql(query).as_dicts()
+
+    def export(self, table: str, path: str | Path, format: str = "csv", **period: Any) -> int:  # noqa: A002 - the contract's name
+        """Writes a table as csv, json, jsonl, parquet or sqlite; gives the number of rows. `since`, `until`: times."""
+        return self._ask().export(table, Path(path), format, **period)
+
+    def _ask(self) -> "Answers":
+        """The read wing, loaded at the first question; everything recorded so far is moved into the tables first."""
+        if self._answers is None:
+            from otel_metrics.analytics.answers import Answers
+
+            self._answers = Answers(self.storage, self.settings, self._clock)
+        if self.settings.enabled:
+            self.flush()
+        return self._answers
+
+    # --- living and ending -----------------------------------------------------------------------------------
+
+    def flush(self, timeout_s: float = 10.0) -> None:
+        """Moves what is recorded into the tables and sends what waits for OTLP; waits at most `timeout_s` for each."""
+        if self._kit is None:
+            return
+        try:
+            self.storage.drain(timeout_s)
+        except OtelMetricsError as error:
+            self._kit.guard.caught("flush", error)
+        self._flush_telemetry(timeout_s)
+
+    def shutdown(self) -> None:
+        """Ends recording: the tables get what is written, OTLP what waits; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        kit, self._kit, self._sessions = self._kit, None, None
+        self._logger = StructuredLogger(None, self.settings.log_level)
+        if kit is not None:
+            self._worker.stop()
+            try:
+                self._close_telemetry()
+                self.storage.drain(_EXIT_WAIT_S)
+            except Exception as error:
+                kit.guard.caught("shutdown", error)
+            if self._journal is not None:
+                self._journal.close()
+        if self._answers is not None:
+            self._answers.close()
+
+    def tick(self) -> None:
+        """What the background thread does at its interval; also for who runs without one."""
+        try:
+            if self._journal is not None:
+                self._journal.look()
+            self.storage.drain()
+        except Exception as error:  # the next tick tries again
+            if self._kit is not None:
+                self._kit.guard.caught("drain", error)
+
+    def sync(self) -> None:
+        """Brings the journal to the disk where the durability level asks for it."""
+        if self._journal is not None:
+            try:
+                self._journal.sync()
+            except OSError as error:
+                self.losses.count("sync_failed")
+                warnings.warn(f"otel_metrics: the log could not be brought to the disk ({error})", RuntimeWarning, stacklevel=2)
+
+    def _forked(self) -> None:
+        """In a forked child: its own background thread; stages that the parent has open stay the parent's."""
+        self.losses.forget()
+        if self._kit is not None:
+            self._kit.live.clear()
+            self._worker = _Worker(self)
+            self._worker.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.shutdown()
+
+
+class _Worker:
+    """The background thread of one service. It holds its service weakly, so that a forgotten one can go."""
+
+    def __init__(self, service: MetricsService) -> None:
+        self._service = weakref.ref(service)
+        self._wake = threading.Event()
+        settings = service.settings
+        self._drain_s = settings.drain_interval_s
+        self._sync_s = _SYNC_EVERY_S if settings.durability == "interval" else 0.0
+        self._thread = threading.Thread(target=self._run, name="otel_metrics", daemon=True)
+
+    def start(self) -> None:
+        if self._drain_s or self._sync_s:
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(_EXIT_WAIT_S)
+
+    def _run(self) -> None:
+        interval_s = min(filter(None, (self._drain_s, self._sync_s)))
+        since_drain_s = 0.0
+        while not self._wake.wait(interval_s):
+            service = self._service()
+            if service is None:
+                return
+            service.sync()
+            since_drain_s += interval_s
+            if self._drain_s and since_drain_s >= self._drain_s:
+                since_drain_s = 0.0
+                service.tick()
+            del service

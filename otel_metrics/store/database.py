@@ -1,0 +1,184 @@
+"""Owns the SQLite file: opening it for writing or reading, its schema version and migrations, the seed's file adopted."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+
+from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
+from otel_metrics.model.times import iso, to_ns
+from otel_metrics.store.layout import open_private
+
+APPLICATION_ID = 0x6F746D31  # "otm1"
+_SEED_TABLES = ("processing_metrics", "correction_metrics", "system_metrics")
+
+
+def _migrations() -> list[tuple[int, str]]:
+    folder = files("otel_metrics.store") / "schema"
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return sorted((int(entry.name[:4]), entry.read_text(encoding="utf-8")) for entry in found)
+
+
+MIGRATIONS = _migrations()
+SCHEMA_VERSION = MIGRATIONS[-1][0]
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """A connection for writing, with the schema brought up to date. Call only while holding the drain lock.
+
+    Raises `StoreNewer` when a newer program made the schema, `StoreDamaged` when the file is not a sound database.
+    """
+    if not path.exists():
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+    with _telling(path):
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, in one transaction: everything seen through it is of one moment."""
+    with _telling(path):
+        connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
+        with closing(connection):
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise _newer(path, version)
+            connection.execute("BEGIN")
+            yield connection
+
+
+def next_seq(connection: sqlite3.Connection, count: int) -> int:
+    """Takes `count` numbers of the store's cursor and gives the one before the first."""
+    (after,) = connection.execute(
+        "UPDATE counters SET value = value + ? WHERE name = 'seq' RETURNING value", (count,)
+    ).fetchone()
+    return int(after) - count
+
+
+def note_deletions(connection: sqlite3.Connection) -> None:
+    """Tells readers that rows have gone, so that what they hold must be read anew."""
+    connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'deletions'")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise _newer(path, version)
+    if version == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        seed = version == 0 and _set_seed_tables_aside(connection, path)
+        for number, script in MIGRATIONS:
+            if number > version:
+                for statement in _statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        if seed:
+            _adopt_seed(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: `executescript` would commit our transaction first."""
+    gathered = ""
+    for line in script.splitlines(keepends=True):
+        gathered += line
+        if sqlite3.complete_statement(gathered):
+            yield gathered
+            gathered = ""
+
+
+def _set_seed_tables_aside(connection: sqlite3.Connection, path: Path) -> bool:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables -= {"sqlite_sequence"}
+    if not tables:
+        return False
+    if not set(_SEED_TABLES) <= tables or "sessions" in tables:
+        raise StoreError(
+            f"{path} is a database with other tables ({', '.join(sorted(tables)[:5])})", "a file of otel_metrics, or none",
+            "set METRICS_DATABASE to another path",
+        )  # fmt: skip
+    for (index,) in connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    ).fetchall():
+        connection.execute(f'DROP INDEX "{index}"')
+    for table in _SEED_TABLES:
+        connection.execute(f"ALTER TABLE {table} RENAME TO seed_{table}")
+    return True
+
+
+def _adopt_seed(connection: sqlite3.Connection) -> None:
+    """Copies the seed's rows into our tables: same columns, times brought to our form, sessions made from the stages."""
+    connection.create_function("our_time", 1, _our_time, deterministic=True)
+    for table in _SEED_TABLES:
+        ours = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        theirs = {row[1] for row in connection.execute(f"PRAGMA table_info(seed_{table})")}
+        columns = [name for name in ours if name in theirs]
+        values = [f"our_time({name})" if name in {"start_time", "end_time", "timestamp"} else name for name in columns]
+        count = connection.execute(f"SELECT count(*) FROM seed_{table}").fetchone()[0]
+        base = next_seq(connection, count)
+        connection.execute(
+            f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}, seq) "
+            f"SELECT {', '.join(values)}, ? + row_number() OVER (ORDER BY rowid) FROM seed_{table}",
+            (base,),
+        )
+        connection.execute(f"DROP TABLE seed_{table}")
+    base = next_seq(connection, connection.execute("SELECT count(*) FROM processing_metrics").fetchone()[0])
+    connection.execute(
+        "INSERT INTO sessions (session_id, user_id, chat_id, started_at, metadata, seq) "
+        "SELECT session_id, max(user_id), max(chat_id), min(start_time), '{\"adopted\":true}', ? + row_number() OVER () "
+        "FROM processing_metrics GROUP BY session_id",
+        (base,),
+    )
+
+
+def _our_time(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return iso(to_ns(datetime.fromisoformat(str(text))))
+    except ValueError:
+        return iso(0)
+
+
+def _newer(path: Path, version: int) -> StoreNewer:
+    return StoreNewer(
+        f"{path} has schema {version}", f"at most {SCHEMA_VERSION}", "install the newer otel_metrics that wrote it"
+    )
+
+
+def _quoted(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(path.absolute()))
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """SQLite's errors in our words."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or "malformed" in str(error):
+            raise StoreDamaged(
+                f"{path} is damaged ({error})", "a sound SQLite database",
+                "set it aside (mv) and run `otel-metrics doctor`: the log files hold the newest rows",
+            ) from error  # fmt: skip
+        raise StoreError(f"{path}: {error}", "a database that can be opened", "see `otel-metrics doctor`") from error

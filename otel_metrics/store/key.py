@@ -1,0 +1,45 @@
+"""Owns the key of the id hashes: a setting, or a file of 32 random bytes beside the database, made once."""
+
+import os
+
+from otel_metrics.errors import StoreDamaged
+from otel_metrics.store.layout import StoreLayout, open_private
+
+_LENGTH = 32
+
+
+def load_key(layout: StoreLayout, setting: str | None) -> bytes:
+    """The key. Two processes that start at once agree: the file appears whole, by a link that only one can make."""
+    if setting is not None:
+        return setting.encode()
+    path = layout.key_file
+    for _ in range(2):
+        try:
+            key = path.read_bytes()
+        except FileNotFoundError:
+            _create(layout)
+            continue
+        if len(key) == _LENGTH:
+            return key
+        break
+    raise StoreDamaged(
+        f"the key file {path} has not {_LENGTH} bytes", "the file as it was made",
+        "restore it from a backup, or remove it: new hashes will then differ from those sent before",
+    )  # fmt: skip
+
+
+def _create(layout: StoreLayout) -> None:
+    path = layout.key_file
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        os.write(descriptor, os.urandom(_LENGTH))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process was first; its key counts
+    finally:
+        draft.unlink()

@@ -1,0 +1,71 @@
+"""Owns where the files of a store lie and how they are made: private to their owner, whatever the umask."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLayout:
+    """The paths of one store, all derived from its two configured files."""
+
+    database: Path
+    log_file: Path
+
+    @property
+    def key_file(self) -> Path:
+        """The key of the id hashes, beside the database."""
+        return self.database.with_name(self.database.name + ".key")
+
+    @property
+    def drain_lock(self) -> Path:
+        """Held by the one process that moves journal lines into the tables."""
+        return self.database.with_name(f".{self.database.name}.lock")
+
+    @property
+    def rotate_lock(self) -> Path:
+        """Held while journal files are created or renamed."""
+        return self.log_file.with_name(f".{self.log_file.name}.lock")
+
+    @property
+    def rejected_file(self) -> Path:
+        """Journal lines that could not be read."""
+        return self.log_file.with_name(f"{self.log_file.stem}.rejected")
+
+    def rotated_file(self, number: int) -> Path:
+        """The name that journal file `number` gets when it is rotated; higher is newer."""
+        return self.log_file.with_name(f"{self.log_file.name}.{number:06d}")
+
+    def rotated_files(self) -> list[Path]:
+        """The rotated journal files, oldest first."""
+        prefix = self.log_file.name + "."
+        found = []
+        for entry in _entries(self.log_file.parent):
+            digits = entry.removeprefix(prefix)
+            if digits != entry and digits.isdigit():
+                found.append((int(digits), entry))
+        return [self.log_file.with_name(name) for _, name in sorted(found)]
+
+    def prepare(self) -> None:
+        """Makes the folders, private to the owner."""
+        for folder in {self.database.parent, self.log_file.parent}:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Opens or creates a file of mode 0600 and gives its descriptor, which no child program inherits."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    try:
+        if flags & os.O_CREAT and os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,46 @@
+"""Owns the writing of one record into the journal on behalf of a bot: never raises, counts what the disk does not take."""
+
+import errno
+import time
+import warnings
+
+from otel_metrics.model.losses import Losses
+from otel_metrics.model.records import Json, Record, encode_line
+from otel_metrics.store.journal import Journal
+
+_WARN_EVERY_S = 60.0
+
+
+class JournalLedger:
+    """The bot's end of the journal."""
+
+    def __init__(self, journal: Journal, losses: Losses) -> None:
+        self._journal = journal
+        self._losses = losses
+        self._next_warning = 0.0
+
+    @property
+    def process(self) -> str:
+        """The name under which this process writes."""
+        return self._journal.process
+
+    def append(self, record: Record | Json) -> bool:
+        """Writes the record; False if it could not be kept, which is then counted and warned about once a minute."""
+        try:
+            self._journal.append(encode_line(record))
+        except OSError as error:
+            self._lost(errno.errorcode.get(error.errno or 0, "OSError"), error)
+            return False
+        return True
+
+    def _lost(self, reason: str, error: OSError) -> None:
+        count = self._losses.count(reason)
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + _WARN_EVERY_S
+            warnings.warn(
+                f"otel_metrics: {count} records lost so far because the log could not be written ({error}); "
+                "the bot goes on, recording resumes by itself",
+                RuntimeWarning,
+                stacklevel=2,
+            )

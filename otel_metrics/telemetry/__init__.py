@@ -1,0 +1,1 @@
+"""What stands between OpenTelemetry's SDK and the store: exporter, processor, sampler, ids, providers."""

@@ -1,0 +1,189 @@
+"""Owns the SDK's way into the store: spans become journal lines before `end()` returns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opentelemetry.context import Context, get_current
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanContext, StatusCode
+
+from otel_metrics.model import names, pending
+from otel_metrics.model.identity import record_id, session_start_ns
+from otel_metrics.model.losses import Losses
+from otel_metrics.model.records import Json, ProcessingMetric, SessionEnd, SpanEnded, StageBegin
+from otel_metrics.model.times import iso
+from otel_metrics.model.values import clean_mapping
+from otel_metrics.settings import Settings, load
+from otel_metrics.store.journal import Journal
+from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.ledger import JournalLedger
+
+
+class StoreSpanExporter(SpanExporter):
+    """Appends every ended span of a session to the journal: one line, by one write.
+
+    Made without arguments (as `OTEL_TRACES_EXPORTER=otel_metrics` does) it writes where the environment says. Behind
+    the SDK's batching a span is safe when its batch is exported; behind `StoreSpanProcessor`, when `end()` returns.
+    Spans of no session are not kept.
+    """
+
+    def __init__(self, *, ledger: JournalLedger | None = None, settings: Settings | None = None) -> None:
+        settings = settings or load()
+        self._limit = settings.text_limit
+        self.ledger = ledger or _ledger_of(settings)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Writes the spans; what the disk does not take is counted, and reported as a failure."""
+        kept = [self.write(span) for span in spans]
+        return SpanExportResult.SUCCESS if all(kept) else SpanExportResult.FAILURE
+
+    def write(self, span: ReadableSpan) -> bool:
+        """Writes one span; True if it was kept or is none of ours."""
+        context = span.get_span_context()
+        if context is None:
+            return True
+        record = pending.pop(context.span_id)
+        if isinstance(record, ProcessingMetric):
+            self._complete_stage(record, span)
+            return self.ledger.append(record)
+        if isinstance(record, SessionEnd):
+            _complete_root(record, span, context)
+            return self.ledger.append(record)
+        attributes = span.attributes or {}
+        session_id = attributes.get(names.SESSION_ID) or _session_of_trace(context.trace_id)
+        if not session_id:
+            return True
+        return self.ledger.append(self._foreign_record(span, context, str(session_id), attributes))
+
+    def write_begin(self, record: ProcessingMetric) -> None:
+        """Writes the line of a stage that has begun."""
+        self.ledger.append(
+            StageBegin(
+                record.metric_id, record.start_time, "metric", "stage_started", f"Stage started: {record.stage}",
+                record.session_id, record.user_id, record.chat_id, record.stage, record.process, record.span_id,
+            )
+        )  # fmt: skip
+
+    def shutdown(self) -> None:
+        """Nothing is held back: every line is written when its span ends."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is held back, so there is nothing to flush."""
+        del timeout_millis
+        return True
+
+    def _complete_stage(self, record: ProcessingMetric, span: ReadableSpan) -> None:
+        end_ns, start_ns = span.end_time or 0, span.start_time or 0
+        record.timestamp = record.end_time = iso(end_ns)
+        record.duration_ms = (end_ns - start_ns + 500_000) // 1_000_000
+        if span.status.status_code is StatusCode.ERROR:
+            record.success = False
+        record.message = f"Stage completed: {record.stage}" if record.success else f"Stage failed: {record.stage}"
+        if not record.success:
+            record.event_type = "stage_failed"
+        extra = _extra_attributes(span.attributes or {})
+        if extra:
+            record.attributes = clean_mapping(extra, self._limit)
+        if span.events:
+            record.events = self._events(span)
+
+    def _foreign_record(
+        self, span: ReadableSpan, context: SpanContext, session_id: str, attributes: Mapping[str, Any]
+    ) -> SpanEnded:
+        end_ns, start_ns = span.end_time or 0, span.start_time or 0
+        failed = span.status.status_code is StatusCode.ERROR
+        error_type = attributes.get(names.ERROR_TYPE)
+        scope = span.instrumentation_scope
+        record = SpanEnded(
+            record_id(start_ns, context.span_id), iso(end_ns), "metric", "span_ended", f"Span ended: {span.name}", session_id,
+            span.name, span.kind.name.lower(), iso(start_ns), iso(end_ns), (end_ns - start_ns + 500_000) // 1_000_000,
+            not failed, self.ledger.process, scope.name if scope else "", f"{context.span_id:016x}",
+            f"{span.parent.span_id:016x}" if span.parent else "", int(context.trace_flags),
+        )  # fmt: skip
+        if error_type:
+            record.error_type = str(error_type)
+        kept = {key: value for key, value in attributes.items() if key != names.SESSION_ID}
+        if kept:
+            record.attributes = clean_mapping(kept, self._limit)
+        if span.events:
+            record.events = self._events(span)
+        return record
+
+    def _events(self, span: ReadableSpan) -> list[Json]:
+        return [
+            {
+                "name": event.name,
+                "timestamp": iso(event.timestamp),
+                "attributes": clean_mapping(event.attributes or {}, self._limit),
+            }
+            for event in span.events
+        ]
+
+
+class StoreSpanProcessor(SpanProcessor):
+    """Puts the store into any `TracerProvider`: `provider.add_span_processor(StoreSpanProcessor())`.
+
+    Writes a line when a stage begins, and through its exporter one when any span of a session ends, also where the
+    sampler only lets spans be recorded. Spans opened inside a stage get the stage's `session.id`.
+    """
+
+    def __init__(self, exporter: StoreSpanExporter | None = None) -> None:
+        self.exporter = exporter or StoreSpanExporter()
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Ties a stage's record to its span and writes the line of its begin; marks other spans as of their session."""
+        context = get_current() if parent_context is None else parent_context
+        record = context.get(names.STAGE_CONTEXT)
+        if not isinstance(record, ProcessingMetric):
+            return
+        if record.span_id:
+            if names.SESSION_ID not in (span.attributes or {}):
+                span.set_attribute(names.SESSION_ID, record.session_id)
+            return
+        started = span.get_span_context()
+        pending.tie(record, started.span_id, int(started.trace_flags), span.start_time or 0)
+        if not record.end_time:
+            self.exporter.write_begin(record)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Writes the span's line."""
+        self.exporter.write(span)
+
+    def shutdown(self) -> None:
+        """Nothing is held back."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is held back, so there is nothing to flush."""
+        del timeout_millis
+        return True
+
+
+def _complete_root(record: SessionEnd, span: ReadableSpan, context: SpanContext) -> None:
+    record.timestamp = record.end_time = iso(span.end_time or 0)
+    record.flags = int(context.trace_flags)
+
+
+_OF_A_STAGE = frozenset(
+    {names.SESSION_ID, names.STAGE, names.USER_HASH, names.CHAT, names.PLATFORM, names.ERROR_TYPE}
+)  # fmt: skip
+
+
+def _extra_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What others put on a stage's span; the rest can be told from the record's own columns."""
+    prefix = names.METADATA_PREFIX
+    return {
+        key: value for key, value in attributes.items() if key not in _OF_A_STAGE and not key.startswith(prefix)
+    }
+
+
+def _session_of_trace(trace_id: int) -> str | None:
+    """The session of a span that carries no session id: its trace id tells, where it is one of ours."""
+    text = f"{trace_id:032x}"
+    return text if session_start_ns(text) is not None else None
+
+
+def _ledger_of(settings: Settings) -> JournalLedger:
+    layout = StoreLayout(settings.database, settings.log_file)
+    journal = Journal(layout, max_bytes=settings.log_max_bytes, durability=settings.durability)
+    return JournalLedger(journal, Losses())

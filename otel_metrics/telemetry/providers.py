@@ -1,0 +1,179 @@
+"""Owns OpenTelemetry's providers: joins the user's own, or builds ours with the local store first and OTLP behind it."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import Meter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
+from opentelemetry.trace import Tracer
+
+from otel_metrics._version import __version__
+from otel_metrics.model import names
+from otel_metrics.settings import otel_environment
+from otel_metrics.telemetry.exporter import StoreSpanExporter, StoreSpanProcessor
+from otel_metrics.telemetry.identity import root_tracer_of
+from otel_metrics.telemetry.sampler import RecordEverything
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+
+_logger = logging.getLogger(__name__)
+
+
+class Pipeline(SynchronousMultiSpanProcessor):
+    """The processors of our own provider. A service that replaces another one takes the old one's parts out."""
+
+    def remove(self, processor: SpanProcessor) -> None:
+        """Takes a processor out of the pipeline."""
+        with self._lock:
+            self._span_processors = tuple(one for one in self._span_processors if one is not processor)
+
+
+@dataclass(slots=True)
+class Telemetry:
+    """What recording needs of OpenTelemetry, and how to let go of it."""
+
+    tracer: Tracer
+    root_tracer: Tracer
+    meter: Meter
+    sampled: Callable[[int], bool]
+    resource: dict[str, Any]
+    _closers: list[Callable[[], object]] = field(default_factory=list)
+    _flushers: list[Callable[[int], object]] = field(default_factory=list)
+
+    def flush(self, timeout_s: float) -> None:
+        """Sends what is waiting for OTLP."""
+        for flush in self._flushers:
+            flush(round(timeout_s * 1000))
+
+    def close(self) -> None:
+        """Sends what is waiting and takes our parts out of the provider."""
+        for close in self._closers:
+            close()
+
+
+def open_telemetry(exporter: StoreSpanExporter) -> Telemetry:
+    """Joins the process's SDK provider, or builds one and makes it the process's own where none is set.
+
+    In a provider that somebody else built only the store is added: what it sends elsewhere is its owner's choice.
+    """
+    provider = trace.get_tracer_provider()
+    ours = not isinstance(provider, TracerProvider)
+    if ours:
+        if otel_environment("OTEL_SDK_DISABLED").lower() == "true":
+            _logger.warning("OTEL_SDK_DISABLED is set: stages are not recorded")
+        provider = TracerProvider(
+            sampler=RecordEverything(_sampler_of_environment()), active_span_processor=Pipeline(), shutdown_on_exit=False
+        )
+        trace.set_tracer_provider(provider)
+    assert isinstance(provider, TracerProvider)
+    meter_provider, closers, flushers = _meter_provider(provider.resource)
+    built_by_us = isinstance(provider._active_span_processor, Pipeline)
+    _add_store(provider, exporter, closers)
+    if built_by_us:
+        _add_otlp(provider, closers, flushers)
+    tracer = provider.get_tracer(names.SCOPE, __version__, names.SCHEMA_URL)
+    sampler = provider.sampler
+    return Telemetry(
+        tracer, root_tracer_of(tracer), meter_provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL),
+        lambda trace_id: sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision.is_sampled(),
+        dict(provider.resource.attributes), closers, flushers,
+    )  # fmt: skip
+
+
+def _add_store(provider: TracerProvider, exporter: StoreSpanExporter, closers: list[Callable[[], object]]) -> None:
+    """Adds the store's processor; on a provider that is not ours it can not be taken out again, only turned elsewhere."""
+    pipeline = provider._active_span_processor
+    if isinstance(pipeline, Pipeline):
+        processor = StoreSpanProcessor(exporter)
+        provider.add_span_processor(processor)
+        closers.append(lambda: pipeline.remove(processor))
+        return
+    # OpenTelemetry offers no way to list a provider's processors; without this look a span would be written twice.
+    present: Sequence[SpanProcessor] = getattr(pipeline, "_span_processors", ())
+    for one in present:
+        if isinstance(one, StoreSpanProcessor):
+            one.exporter = exporter
+            return
+    provider.add_span_processor(StoreSpanProcessor(exporter))
+
+
+def _add_otlp(
+    provider: TracerProvider, closers: list[Callable[[], object]], flushers: list[Callable[[int], object]]
+) -> None:
+    exporter_class = _otlp_class("TRACES")
+    if exporter_class is None:
+        return
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    processor = BatchSpanProcessor(exporter_class())
+    provider.add_span_processor(processor)
+    pipeline = provider._active_span_processor
+    assert isinstance(pipeline, Pipeline)
+    closers += [processor.shutdown, lambda: pipeline.remove(processor)]
+    flushers.append(processor.force_flush)
+
+
+def _meter_provider(
+    resource: Resource,
+) -> tuple[metrics.MeterProvider, list[Callable[[], object]], list[Callable[[int], object]]]:
+    """The process's meter provider; a new one of ours only where OTLP is asked for, since every reader costs the bot."""
+    exporter_class = _otlp_class("METRICS")
+    present = metrics.get_meter_provider()
+    if exporter_class is None or hasattr(present, "force_flush"):
+        return present, [], []
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    provider: MeterProvider = MeterProvider(
+        [PeriodicExportingMetricReader(exporter_class())], resource=resource, shutdown_on_exit=False
+    )
+    return provider, [provider.shutdown], [provider.force_flush]
+
+
+def _otlp_class(signal: str) -> Any:
+    """The official exporter's class for TRACES or METRICS by the standard variables; None where OTLP is not asked for."""
+    chosen = otel_environment(f"OTEL_{signal}_EXPORTER").lower()
+    endpoint = otel_environment(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or otel_environment("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if chosen and "otlp" not in chosen:
+        return None
+    if not chosen and not endpoint:
+        return None
+    if _speaks_http(signal, endpoint):
+        if signal == "TRACES":
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
+
+            return HttpSpanExporter
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetricExporter
+
+        return HttpMetricExporter
+    if signal == "TRACES":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+
+        return GrpcSpanExporter
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
+
+    return GrpcMetricExporter
+
+
+def _speaks_http(signal: str, endpoint: str) -> bool:
+    """By the protocol variables; without them gRPC, as the SDK for Python does, but HTTP on HTTP's own port 4318."""
+    protocol = otel_environment(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or otel_environment("OTEL_EXPORTER_OTLP_PROTOCOL")
+    chosen = otel_environment(f"OTEL_{signal}_EXPORTER").lower()
+    if "otlp_proto_http" in chosen:
+        return True
+    if protocol:
+        return protocol.startswith("http")
+    return endpoint.rstrip("/").endswith(":4318")
+
+
+def _sampler_of_environment() -> Sampler:
+    """The sampler that the standard variables name: the SDK reads them itself when a provider is made without one."""
+    if not otel_environment("OTEL_TRACES_SAMPLER"):
+        return DEFAULT_ON
+    return TracerProvider(shutdown_on_exit=False).sampler
