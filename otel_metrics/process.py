@@ -91,7 +91,7 @@ def timer(
     session_id: str, user_id: object, chat_id: object, stage: ProcessingStage | str, **metadata: object
 ) -> ProcessingTimer:
     """Times a stage in `with` or `async with`. See `ProcessingTimer`."""
-    return get_metrics_service().timer(session_id, user_id, chat_id, stage, **metadata)
+    return ProcessingTimer((_default or _first_use()).kit, session_id, user_id, chat_id, stage, metadata)
 
 
 def record_stage(

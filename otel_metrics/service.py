@@ -22,6 +22,7 @@ from otel_metrics.recording.instruments import Instruments
 from otel_metrics.recording.kit import RecordingKit
 from otel_metrics.recording.logger import StructuredLogger
 from otel_metrics.recording.sessions import Sessions
+from otel_metrics.recording.spans import ApiStageSpans
 from otel_metrics.recording.timer import ProcessingTimer, record_stage
 from otel_metrics.settings import Settings, load
 from otel_metrics.store.journal import Journal
@@ -50,14 +51,14 @@ class MetricsService:
         self.storage = MetricsStorage(self._layout, self.settings)
         self._answers: Answers | None = None
         self._closed = False
-        self._kit: RecordingKit | None = None
+        self.kit: RecordingKit | None = None
         self._sessions: Sessions | None = None
         self._close_telemetry: Callable[[], None] = lambda: None
         self._flush_telemetry: Callable[[float], None] = lambda _: None
         self._journal: Journal | None = None
         if self.settings.enabled:
             self._open_recording()
-        self._logger = StructuredLogger(self._kit, self.settings.log_level)
+        self._logger = StructuredLogger(self.kit, self.settings.log_level)
 
     def _open_recording(self) -> None:
         settings = self.settings
@@ -67,15 +68,16 @@ class MetricsService:
             self._layout, max_bytes=settings.log_max_bytes, durability=settings.durability, resource=lambda: resource
         )
         ledger = JournalLedger(self._journal, self.losses)
-        telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings))
+        hasher = IdHasher(load_key(self._layout, settings.id_key))
+        guard = Guard(self.losses, strict=settings.strict)
+        telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings), hasher)
         resource.update(telemetry.resource)
         self._close_telemetry, self._flush_telemetry = telemetry.close, telemetry.flush
-        self._kit = RecordingKit(
-            telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter),
-            IdHasher(load_key(self._layout, settings.id_key)), self._clock, Guard(self.losses, strict=settings.strict),
-            telemetry.sampled, settings.text_limit, settings.capture_content,
+        self.kit = RecordingKit(
+            telemetry.stages or ApiStageSpans(telemetry.tracer, hasher, guard), telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter), hasher,
+            self._clock, guard, telemetry.sampled, settings.text_limit, settings.capture_content,
         )  # fmt: skip
-        self._sessions = Sessions(self._kit)
+        self._sessions = Sessions(self.kit)
         self._worker = _Worker(self)
         self._worker.start()
         if hasattr(os, "register_at_fork"):
@@ -96,7 +98,7 @@ class MetricsService:
 
     def timer(self, session_id: str, user_id: object, chat_id: object, stage: str, **metadata: object) -> ProcessingTimer:
         """Times a stage in `with` or `async with`; see `ProcessingTimer`."""
-        return ProcessingTimer(self._kit, session_id, user_id, chat_id, stage, metadata)
+        return ProcessingTimer(self.kit, session_id, user_id, chat_id, stage, metadata)
 
     def record_stage(
         self, session_id: str, user_id: object, chat_id: object, stage: str, *, start_time: TimeInput,
@@ -144,12 +146,12 @@ class MetricsService:
 
     def _recording(self, where: str, record: Callable[[RecordingKit, Sessions], None]) -> None:
         """Runs one recording call behind the guard; nothing happens where recording is switched off."""
-        if self._kit is None or self._sessions is None:
+        if self.kit is None or self._sessions is None:
             return
         try:
-            record(self._kit, self._sessions)
+            record(self.kit, self._sessions)
         except Exception as error:
-            self._kit.guard.caught(where, error)
+            self.kit.guard.caught(where, error)
 
     # --- asking ----------------------------------------------------------------------------------------------
 
@@ -183,12 +185,12 @@ class MetricsService:
 
     def flush(self, timeout_s: float = 10.0) -> None:
         """Moves what is recorded into the tables and sends what waits for OTLP; waits at most `timeout_s` for each."""
-        if self._kit is None:
+        if self.kit is None:
             return
         try:
             self.storage.drain(timeout_s)
         except OtelMetricsError as error:
-            self._kit.guard.caught("flush", error)
+            self.kit.guard.caught("flush", error)
         self._flush_telemetry(timeout_s)
 
     def shutdown(self) -> None:
@@ -196,7 +198,7 @@ class MetricsService:
         if self._closed:
             return
         self._closed = True
-        kit, self._kit, self._sessions = self._kit, None, None
+        kit, self.kit, self._sessions = self.kit, None, None
         self._logger = StructuredLogger(None, self.settings.log_level)
         if kit is not None:
             self._worker.stop()
@@ -217,8 +219,8 @@ class MetricsService:
                 self._journal.look()
             self.storage.drain()
         except Exception as error:  # the next tick tries again
-            if self._kit is not None:
-                self._kit.guard.caught("drain", error)
+            if self.kit is not None:
+                self.kit.guard.caught("drain", error)
 
     def sync(self) -> None:
         """Brings the journal to the disk where the durability level asks for it."""
@@ -232,8 +234,8 @@ class MetricsService:
     def _forked(self) -> None:
         """In a forked child: its own background thread; stages that the parent has open stay the parent's."""
         self.losses.forget()
-        if self._kit is not None:
-            self._kit.live.clear()
+        if self.kit is not None:
+            self.kit.live.clear()
             self._worker = _Worker(self)
             self._worker.start()
 

@@ -36,8 +36,10 @@ def _second(seconds: int) -> str:
 
 def iso(time_ns: int) -> str:
     """Epoch nanoseconds as text: `2026-01-31T23:59:59.000001Z`, always 27 characters (years 1970 to 9999)."""
-    seconds, rest = divmod(min(max(time_ns, 0), _LAST_NS), 1_000_000_000)
-    return f"{_second(seconds)}{rest // 1000:06d}Z"
+    if not 0 <= time_ns <= _LAST_NS:
+        time_ns = 0 if time_ns < 0 else _LAST_NS
+    seconds = time_ns // 1_000_000_000
+    return f"{_second(seconds)}{(time_ns - seconds * 1_000_000_000) // 1000:06d}Z"
 
 
 _LAST_NS = 253_402_300_799_999_999_999  # the end of the year 9999, the last that fits the width

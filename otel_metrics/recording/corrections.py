@@ -7,13 +7,14 @@ from opentelemetry.context import Context, get_current
 from opentelemetry.trace import Span, get_current_span, set_span_in_context
 
 from otel_metrics.model import names
+from otel_metrics.model.attributes import metadata_attributes
 from otel_metrics.model.identity import record_id
 from otel_metrics.model.records import CorrectionMetric, Json
 from otel_metrics.model.times import iso
 from otel_metrics.model.values import clean_mapping, clean_text
 from otel_metrics.model.vocabulary import CorrectionType
 from otel_metrics.recording.edits import similarity, word_edit_rate
-from otel_metrics.recording.kit import RecordingKit, integer_ids, metadata_attributes
+from otel_metrics.recording.kit import RecordingKit, integer_ids
 
 _UNKNOWN_TYPE = "unknown"
 

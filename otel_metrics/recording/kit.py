@@ -1,18 +1,18 @@
 """Owns what all recording shares: the parts that the composition root chose, and the way from a session to its trace."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Tracer
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, Tracer
 
-from otel_metrics.model import names
 from otel_metrics.model.identity import IdHasher, as_integer_id, root_span_id_of, trace_id_of
-from otel_metrics.model.records import Json, Record
+from otel_metrics.model.records import Json, ProcessingMetric, Record
 from otel_metrics.model.times import Clock
-from otel_metrics.model.values import clean_text, is_plain, json_text
+from otel_metrics.model.values import clean_text
 from otel_metrics.recording.guard import Guard
 from otel_metrics.recording.instruments import Instruments
 
@@ -35,10 +35,33 @@ class Ledger(Protocol):
         ...
 
 
+class StageSpans(Protocol):
+    """How the spans of stages are made: a boundary, so that our own provider can do it faster than the SDK."""
+
+    def start(self, record: ProcessingMetric, parent: SpanContext, context: Context, start_ns: int) -> Span:
+        """Starts the span of a stage, fills the ids of its record and writes the line of its begin, unless it has ended."""
+        ...
+
+    def end(self, record: ProcessingMetric, span: Span, end_ns: int) -> None:
+        """Ends the span with what the record says by now, which writes its line."""
+        ...
+
+
+class RootSpan(NonRecordingSpan):
+    """The stand-in for a session's root span: a remote parent that nobody holds open."""
+
+    def __init__(self, trace_id: int, *, sampled: bool) -> None:
+        flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
+        super().__init__(SpanContext(trace_id, root_span_id_of(trace_id), is_remote=True, trace_flags=flags))
+        self.context = self.get_span_context()
+        self.trace_id = trace_id
+
+
 @dataclass(slots=True)
 class RecordingKit:
     """The parts of one service's recording. `sampled` says for a trace id whether the provider samples it."""
 
+    stages: StageSpans
     tracer: Tracer
     root_tracer: Tracer
     ledger: Ledger
@@ -50,7 +73,7 @@ class RecordingKit:
     text_limit: int = 16_384
     capture_content: bool = False
     live: "dict[str, list[ProcessingTimer]]" = field(default_factory=dict)
-    root_of: Callable[[str], NonRecordingSpan] = field(init=False)
+    root_of: Callable[[str], RootSpan] = field(init=False)
 
     def __post_init__(self) -> None:
         self.root_of = lru_cache(maxsize=8192)(self._root_of)
@@ -59,11 +82,9 @@ class RecordingKit:
         """64 random bits, for the key of a record that has no span of its own."""
         return int.from_bytes(os.urandom(8), "big")
 
-    def _root_of(self, session_id: str) -> NonRecordingSpan:
-        """The stand-in for a session's root span: a remote parent that nobody holds open."""
+    def _root_of(self, session_id: str) -> RootSpan:
         trace_id = trace_id_of(session_id)
-        flags = TraceFlags(TraceFlags.SAMPLED if self.sampled(trace_id) else TraceFlags.DEFAULT)
-        return NonRecordingSpan(SpanContext(trace_id, root_span_id_of(trace_id), is_remote=True, trace_flags=flags))
+        return RootSpan(trace_id, sampled=self.sampled(trace_id))
 
     def session_text(self, session_id: object) -> tuple[str, Json]:
         """The session id as text, and metadata about what was wrong with it."""
@@ -85,18 +106,3 @@ def integer_ids(**ids: object) -> tuple[list[int], Json]:
         if original is not None:
             originals[name] = clean_text(str(original), 256)
     return numbers, originals
-
-
-_NEVER_EXPORTED = frozenset({"user_id", "chat_id", "admin_user_id", "session_id", "message_id"})
-"""Keys under which metadata holds raw ids; they stay in the local store."""
-
-
-def metadata_attributes(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Cleaned metadata as span attributes; nested values as JSON text, raw ids not at all."""
-    prefix = names.METADATA_PREFIX
-    return {
-        prefix + key: value if is_plain(value) else json_text(value)
-        for key, value in metadata.items()
-        if value is not None and key not in _NEVER_EXPORTED
-    }
-

@@ -7,12 +7,13 @@ from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import Status, StatusCode
 
 from otel_metrics.model import names, pending
+from otel_metrics.model.attributes import root_attributes
 from otel_metrics.model.identity import new_session_id, root_span_id_of, session_start_ns, trace_id_of
 from otel_metrics.model.records import Json, SessionBegin, SessionEnd
 from otel_metrics.model.times import iso
 from otel_metrics.model.values import clean_mapping, clean_text
 from otel_metrics.model.vocabulary import SessionOutcome
-from otel_metrics.recording.kit import RecordingKit, integer_ids, metadata_attributes
+from otel_metrics.recording.kit import RecordingKit, integer_ids
 
 _REMEMBERED = 8192
 
@@ -63,11 +64,6 @@ class Sessions:
         begun = self._created.pop(session_id, None)
         user, chat = (begun.user_id, begun.chat_id) if begun else (0, 0)
         metadata = {**(begun.metadata if begun else {}), **metadata}
-        attributes: dict[str, Any] = {names.SESSION_ID: session_id, names.OUTCOME: outcome, **metadata_attributes(metadata)}
-        if user:
-            attributes[names.USER_HASH] = kit.hasher.hash("user", user)
-        if chat:
-            attributes[names.CHAT] = kit.hasher.hash("chat", chat)
         trace_id = trace_id_of(session_id)
         root_id = root_span_id_of(trace_id)
         record = SessionEnd(
@@ -80,7 +76,7 @@ class Sessions:
         token = attach(Context({**get_current(), names.ROOT_CONTEXT: (trace_id, root_id)}))
         try:
             pending.put(root_id, record)
-            span = kit.root_tracer.start_span(names.SESSION_SPAN, Context(), attributes=attributes, start_time=start_ns)
+            span = kit.root_tracer.start_span(names.SESSION_SPAN, Context(), attributes=root_attributes(record, kit.hasher), start_time=start_ns)
         finally:
             detach(token)
         context = span.get_span_context()

@@ -5,16 +5,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import Span, Status, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
-from otel_metrics.model import names, pending
+from otel_metrics.model import names
 from otel_metrics.model.records import Json, ProcessingMetric
 from otel_metrics.model.times import TimeInput, iso, to_ns
 from otel_metrics.model.values import UNREADABLE, clean_mapping, clean_text
 from otel_metrics.model.vocabulary import ProcessingStage
-from otel_metrics.recording.kit import RecordingKit, integer_ids, metadata_attributes
+from otel_metrics.recording.kit import RecordingKit, integer_ids
 
-_ERROR = Status(StatusCode.ERROR)
 _FAILED = "failed"
 MARK = "otel_metrics.mark"
 """The metadata key that tells what had to be mended in a record."""
@@ -73,42 +72,40 @@ class ProcessingTimer:
         self.__exit__(kind, error, trace)
 
     def _start(self, kit: RecordingKit) -> None:
-        record, attributes = new_stage(kit, self.session_id, self.user_id, self.chat_id, self.stage, self.metadata)
+        record = new_stage(kit, self.session_id, self.user_id, self.chat_id, self.stage, self.metadata)
         self._record, self._known = record, record.metadata
         self._start_ns = kit.clock.time_ns()
         self._tick = kit.clock.perf_counter_ns()
-        span = start_stage_span(kit, record, attributes, self._start_ns)
-        self._context = set_span_in_context(span, Context({**get_current(), names.STAGE_CONTEXT: record}))
+        span, context = start_stage(kit, record, self._start_ns)
+        self._context = Context({**context, _SPAN_KEY: span, names.STAGE_CONTEXT: record})
         self._token = attach(self._context)
         self._span = span
-        kit.live.setdefault(record.session_id, []).append(self)
+        live = kit.live.get(record.session_id)
+        if live is None:
+            kit.live[record.session_id] = [self]
+        else:
+            live.append(self)
 
     def _stop(self, kit: RecordingKit, span: Span, error: BaseException | None) -> None:
         end_ns = self._start_ns + max(0, kit.clock.perf_counter_ns() - self._tick)
         detach(self._token)
         self._span = None
         record = self._record
-        live = kit.live.get(record.session_id, [])
-        if self in live:
-            live.remove(self)
-        if not live:
-            kit.live.pop(record.session_id, None)
-        self._take_late_metadata(kit, span)
+        live = kit.live.get(record.session_id)
+        if live is not None:
+            if self in live:
+                live.remove(self)
+            if not live:
+                kit.live.pop(record.session_id, None)
+        if self.metadata != self._known:
+            late = {key: value for key, value in self.metadata.items() if self._known.get(key, self) != value}
+            record.metadata = {**record.metadata, **clean_mapping(late, kit.text_limit)}
         if error is not None:
-            mark_failed(record, span, _type_of(error), clean_text(_text_of(error), kit.text_limit))
+            mark_failed(record, _type_of(error), clean_text(_text_of(error), kit.text_limit))
         elif self._failure is not None:
-            mark_failed(record, span, _FAILED, clean_text(self._failure, kit.text_limit))
-        end_stage_span(kit, record, span, self._context, self._start_ns, end_ns)
-
-    def _take_late_metadata(self, kit: RecordingKit, span: Span) -> None:
-        if self.metadata == self._known:
-            return
-        record = self._record
-        late = {key: value for key, value in self.metadata.items() if key not in self._known or self._known[key] != value}
-        cleaned = clean_mapping(late, kit.text_limit)
-        record.metadata = {**record.metadata, **cleaned}
-        attributes = metadata_attributes(cleaned)
-        span.set_attributes(attributes)
+            mark_failed(record, _FAILED, clean_text(self._failure, kit.text_limit))
+        kit.stages.end(record, span, end_ns)
+        measure(kit, record, self._context, end_ns - self._start_ns)
 
     @property
     def span(self) -> Span | None:
@@ -121,103 +118,98 @@ def record_stage(
     start_time: TimeInput, end_time: TimeInput | None, success: bool, error_message: str | None, metadata: Json,
 ) -> None:  # fmt: skip
     """Writes a stage whose times are known: one that began in another process, such as a wait in a queue."""
-    record, attributes = new_stage(kit, session_id, user_id, chat_id, stage, metadata)
+    record = new_stage(kit, session_id, user_id, chat_id, stage, metadata)
     end_ns = _time_or(kit, end_time, kit.clock.time_ns(), record)
     start_ns = _time_or(kit, start_time, end_ns, record)
     if end_ns < start_ns:
         end_ns = start_ns
         record.metadata[MARK] = "end_before_start"
     record.end_time = iso(end_ns)
-    span = start_stage_span(kit, record, attributes, start_ns)
+    message = None if error_message is None else clean_text(_text_of(error_message), kit.text_limit)
+    span, context = start_stage(kit, record, start_ns)
     if not success:
-        mark_failed(record, span, _FAILED, clean_text(_text_of(error_message), kit.text_limit) if error_message else None)
-    elif error_message:
-        record.error_message = clean_text(_text_of(error_message), kit.text_limit)
-    end_stage_span(kit, record, span, set_span_in_context(span), start_ns, end_ns)
-    if record.stage == ProcessingStage.MODERATION_QUEUE:
-        kit.instruments.wait_duration.record((end_ns - start_ns) / 1e9)
+        mark_failed(record, _FAILED, message)
+    elif message is not None:
+        record.error_message = message
+    kit.stages.end(record, span, end_ns)
+    measure(kit, record, set_span_in_context(span, context), end_ns - start_ns)
 
 
 def new_stage(
     kit: RecordingKit, session_id: str, user_id: object, chat_id: object, stage: str, metadata: Json
-) -> tuple[ProcessingMetric, dict[str, Any]]:
-    """The record of a stage that begins now, and its span's attributes: hashes of the ids, never the ids."""
-    session_id, cleaned = kit.session_text(session_id)
+) -> ProcessingMetric:
+    """The record of a stage that begins now."""
+    session_id, notes = kit.session_text(session_id)
     if type(user_id) is int and type(chat_id) is int and user_id.bit_length() < 63 and chat_id.bit_length() < 63:
         user, chat = user_id, chat_id
     else:
         (user, chat), originals = integer_ids(user_id=user_id, chat_id=chat_id)
-        cleaned = {**cleaned, **originals}
-    if metadata:
-        given = clean_mapping(metadata, kit.text_limit)
-        cleaned = {**cleaned, **given} if cleaned else given
-    stage = str(stage)
-    if not 0 < len(stage) <= 64 or not stage.isprintable():
-        kit.guard.complain("stage", f"stage={stage!r} is not a short name", f"one of {', '.join(ProcessingStage)}, or 1 to 64 characters")
-        cleaned["stage"] = clean_text(stage, 256)
-        stage = clean_text(stage, 64).strip() or "unknown"
-    attributes: dict[str, Any] = {names.SESSION_ID: session_id, names.STAGE: stage}
-    if user:
-        attributes[names.USER_HASH] = kit.hasher.hash("user", user)
-    if chat:
-        attributes[names.CHAT] = kit.hasher.hash("chat", chat)
-    if cleaned:
-        if "platform" in cleaned:
-            attributes[names.PLATFORM] = str(cleaned["platform"])
-        attributes.update(metadata_attributes(cleaned))
-    record = ProcessingMetric(
+        notes = {**notes, **originals}
+    cleaned = clean_mapping(metadata, kit.text_limit)
+    if notes:
+        cleaned = {**notes, **cleaned}
+    if type(stage) is not ProcessingStage:
+        stage = _checked_stage(kit, stage, cleaned)
+    return ProcessingMetric(
         "", "", "metric", "stage_completed", "", session_id, user, chat, stage, "", "", 0, True, cleaned,
         kit.ledger.process, "", "", 0,
     )  # fmt: skip
-    return record, attributes
 
 
-def start_stage_span(kit: RecordingKit, record: ProcessingMetric, attributes: dict[str, Any], start_ns: int) -> Span:
-    """Starts the span in the session's trace: under the current span if that is of the same trace, else under the root."""
+def _checked_stage(kit: RecordingKit, stage: object, notes: Json) -> str:
+    text = str(stage)
+    if 0 < len(text) <= 64 and text.isprintable():
+        return text
+    kit.guard.complain("stage", f"stage={text!r} is not a short name", f"one of {', '.join(ProcessingStage)}, or 1 to 64 characters")
+    notes["stage"] = clean_text(text, 256)
+    return clean_text(text, 64).strip() or "unknown"
+
+
+def start_stage(kit: RecordingKit, record: ProcessingMetric, start_ns: int) -> tuple[Span, Context]:
+    """Starts the span in the session's trace: under the current span if that is of the same trace, else under the root.
+
+    Gives the span and the context that holds its parent.
+    """
     root = kit.root_of(record.session_id)
     context = get_current()
-    parent = get_current_span(context).get_span_context()
-    if parent.trace_id != root.get_span_context().trace_id:
-        parent = root.get_span_context()
-        context = set_span_in_context(root, context)
+    current = context.get(_SPAN_KEY)
+    parent = current.get_span_context() if isinstance(current, Span) else root.context
+    if parent.trace_id != root.trace_id:
+        parent = root.context
+        context = Context({**context, _SPAN_KEY: root})
+    elif current is None:
+        context = Context({**context, _SPAN_KEY: root})
     record.start_time = iso(start_ns)
     record.parent_span_id = f"{parent.span_id:016x}"
-    # A processor of ours finds the record here and writes the line of the stage's begin.
-    context = Context({**context, names.STAGE_CONTEXT: record})
-    span = kit.tracer.start_span(record.stage, context, attributes=attributes, start_time=start_ns)
-    if not record.span_id and span.is_recording():
-        # No processor of ours saw the start; an exporter of ours may still see the end.
-        started = span.get_span_context()
-        pending.tie(record, started.span_id, int(started.trace_flags), start_ns)
-    return span
+    return kit.stages.start(record, parent, context, start_ns), context
 
 
-def end_stage_span(
-    kit: RecordingKit, record: ProcessingMetric, span: Span, context: Context, start_ns: int, end_ns: int
-) -> None:
-    """Ends the span, which writes its line, and records its duration in the span's context, for exemplars."""
-    if not span.is_recording():
-        kit.guard.lost("not_recording")
-    span.end(end_time=end_ns)
+_SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""The key under which the API keeps the current span: with it, span and record go into a context by one copy."""
+
+
+def measure(kit: RecordingKit, record: ProcessingMetric, context: Context, duration_ns: int) -> None:
+    """Records a stage's duration, in its span's context for exemplars; a wait in the queue and retries besides."""
+    seconds = duration_ns / 1e9
     measured = {names.STAGE: record.stage}
     if isinstance(record.error_type, str):
         measured[names.ERROR_TYPE] = record.error_type
-    platform = record.metadata.get("platform")
-    if platform is not None:
-        measured[names.PLATFORM] = str(platform)
-    kit.instruments.stage_duration.record((end_ns - start_ns) / 1e9, measured, context)
-    retries = record.metadata.get("retry_count")
+    metadata = record.metadata
+    if "platform" in metadata:
+        measured[names.PLATFORM] = str(metadata["platform"])
+    kit.instruments.stage_duration.record(seconds, measured, context)
+    if record.stage == ProcessingStage.MODERATION_QUEUE:
+        kit.instruments.wait_duration.record(seconds, {}, context)
+    retries = metadata.get("retry_count")
     if type(retries) is int and retries > 0:
         kit.instruments.retries.add(retries, measured, context)
 
 
-def mark_failed(record: ProcessingMetric, span: Span, error_type: str, message: str | None) -> None:
-    """A failure: the message stays in the record, the span gets the type alone."""
+def mark_failed(record: ProcessingMetric, error_type: str, message: str | None) -> None:
+    """A failure: the message stays in the record; of an error only its type becomes an attribute."""
     record.success = False
     record.error_type = error_type
     record.error_message = message
-    span.set_attribute(names.ERROR_TYPE, error_type)
-    span.set_status(_ERROR)
 
 
 def _time_or(kit: RecordingKit, value: TimeInput | None, otherwise: int, record: ProcessingMetric) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext, StatusCode
 
@@ -45,8 +45,10 @@ class StoreSpanExporter(SpanExporter):
             return True
         record = pending.pop(context.span_id)
         if isinstance(record, ProcessingMetric):
-            self._complete_stage(record, span)
-            return self.ledger.append(record)
+            extra = _extra_attributes(span.attributes or {})
+            return self.write_stage(
+                record, span.start_time or 0, span.end_time or 0, span.status.status_code, extra, span.events
+            )
         if isinstance(record, SessionEnd):
             _complete_root(record, span, context)
             return self.ledger.append(record)
@@ -55,6 +57,25 @@ class StoreSpanExporter(SpanExporter):
         if not session_id:
             return True
         return self.ledger.append(self._foreign_record(span, context, str(session_id), attributes))
+
+    def write_stage(
+        self, record: ProcessingMetric, start_ns: int, end_ns: int, status: StatusCode,
+        extra: Mapping[str, Any] | None, events: Sequence[Event] | None,
+    ) -> bool:  # fmt: skip
+        """Completes the record of a stage from its span and writes its line; `extra` are attributes that others set."""
+        record.timestamp = record.end_time = iso(end_ns)
+        record.duration_ms = (end_ns - start_ns + 500_000) // 1_000_000
+        if status is StatusCode.ERROR:
+            record.success = False
+        if record.success:
+            record.message = f"Stage completed: {record.stage}"
+        else:
+            record.message, record.event_type = f"Stage failed: {record.stage}", "stage_failed"
+        if extra:
+            record.attributes = clean_mapping(extra, self._limit)
+        if events:
+            record.events = self._events(events)
+        return self.ledger.append(record)
 
     def write_begin(self, record: ProcessingMetric) -> None:
         """Writes the line of a stage that has begun."""
@@ -72,21 +93,6 @@ class StoreSpanExporter(SpanExporter):
         """Nothing is held back, so there is nothing to flush."""
         del timeout_millis
         return True
-
-    def _complete_stage(self, record: ProcessingMetric, span: ReadableSpan) -> None:
-        end_ns, start_ns = span.end_time or 0, span.start_time or 0
-        record.timestamp = record.end_time = iso(end_ns)
-        record.duration_ms = (end_ns - start_ns + 500_000) // 1_000_000
-        if span.status.status_code is StatusCode.ERROR:
-            record.success = False
-        record.message = f"Stage completed: {record.stage}" if record.success else f"Stage failed: {record.stage}"
-        if not record.success:
-            record.event_type = "stage_failed"
-        extra = _extra_attributes(span.attributes or {})
-        if extra:
-            record.attributes = clean_mapping(extra, self._limit)
-        if span.events:
-            record.events = self._events(span)
 
     def _foreign_record(
         self, span: ReadableSpan, context: SpanContext, session_id: str, attributes: Mapping[str, Any]
@@ -107,17 +113,17 @@ class StoreSpanExporter(SpanExporter):
         if kept:
             record.attributes = clean_mapping(kept, self._limit)
         if span.events:
-            record.events = self._events(span)
+            record.events = self._events(span.events)
         return record
 
-    def _events(self, span: ReadableSpan) -> list[Json]:
+    def _events(self, events: Sequence[Event]) -> list[Json]:
         return [
             {
                 "name": event.name,
                 "timestamp": iso(event.timestamp),
                 "attributes": clean_mapping(event.attributes or {}, self._limit),
             }
-            for event in span.events
+            for event in events
         ]
 
 

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Tracer
 
 from otel_metrics._version import __version__
 from otel_metrics.model import names
+from otel_metrics.model.identity import IdHasher
 from otel_metrics.settings import otel_environment
 from otel_metrics.telemetry.exporter import StoreSpanExporter, StoreSpanProcessor
 from otel_metrics.telemetry.identity import root_tracer_of
+from otel_metrics.telemetry.pipeline import Pipeline
 from otel_metrics.telemetry.sampler import RecordEverything
+from otel_metrics.telemetry.stages import FastStageSpans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -25,19 +30,11 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-class Pipeline(SynchronousMultiSpanProcessor):
-    """The processors of our own provider. A service that replaces another one takes the old one's parts out."""
-
-    def remove(self, processor: SpanProcessor) -> None:
-        """Takes a processor out of the pipeline."""
-        with self._lock:
-            self._span_processors = tuple(one for one in self._span_processors if one is not processor)
-
-
 @dataclass(slots=True)
 class Telemetry:
-    """What recording needs of OpenTelemetry, and how to let go of it."""
+    """What recording needs of OpenTelemetry, and how to let go of it. `stages` is None in a provider that is not ours."""
 
+    stages: FastStageSpans | None
     tracer: Tracer
     root_tracer: Tracer
     meter: Meter
@@ -57,7 +54,7 @@ class Telemetry:
             close()
 
 
-def open_telemetry(exporter: StoreSpanExporter) -> Telemetry:
+def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
     """Joins the process's SDK provider, or builds one and makes it the process's own where none is set.
 
     In a provider that somebody else built only the store is added: what it sends elsewhere is its owner's choice.
@@ -73,29 +70,30 @@ def open_telemetry(exporter: StoreSpanExporter) -> Telemetry:
         trace.set_tracer_provider(provider)
     assert isinstance(provider, TracerProvider)
     meter_provider, closers, flushers = _meter_provider(provider.resource)
-    built_by_us = isinstance(provider._active_span_processor, Pipeline)
-    _add_store(provider, exporter, closers)
-    if built_by_us:
-        _add_otlp(provider, closers, flushers)
     tracer = provider.get_tracer(names.SCOPE, __version__, names.SCHEMA_URL)
+    stages = None
+    pipeline = provider._active_span_processor
+    if isinstance(pipeline, Pipeline):
+        pipeline.set_store(StoreSpanProcessor(exporter))
+        closers.append(lambda: pipeline.set_store(None))
+        _add_otlp(pipeline, closers, flushers)
+        if isinstance(tracer, SdkTracer):  # with OTEL_SDK_DISABLED it is none, and records nothing
+            scope = InstrumentationScope(names.SCOPE, __version__, names.SCHEMA_URL)
+            stages = FastStageSpans(provider, pipeline, exporter, hasher, scope)
+    else:
+        _add_store(provider, exporter)
     sampler = provider.sampler
     return Telemetry(
-        tracer, root_tracer_of(tracer), meter_provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL),
+        stages, tracer, root_tracer_of(tracer), meter_provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL),
         lambda trace_id: sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision.is_sampled(),
         dict(provider.resource.attributes), closers, flushers,
     )  # fmt: skip
 
 
-def _add_store(provider: TracerProvider, exporter: StoreSpanExporter, closers: list[Callable[[], object]]) -> None:
-    """Adds the store's processor; on a provider that is not ours it can not be taken out again, only turned elsewhere."""
-    pipeline = provider._active_span_processor
-    if isinstance(pipeline, Pipeline):
-        processor = StoreSpanProcessor(exporter)
-        provider.add_span_processor(processor)
-        closers.append(lambda: pipeline.remove(processor))
-        return
+def _add_store(provider: TracerProvider, exporter: StoreSpanExporter) -> None:
+    """Adds the store's processor to somebody else's provider; it can not be taken out again, only be turned elsewhere."""
     # OpenTelemetry offers no way to list a provider's processors; without this look a span would be written twice.
-    present: Sequence[SpanProcessor] = getattr(pipeline, "_span_processors", ())
+    present: Sequence[SpanProcessor] = getattr(provider._active_span_processor, "_span_processors", ())
     for one in present:
         if isinstance(one, StoreSpanProcessor):
             one.exporter = exporter
@@ -103,18 +101,14 @@ def _add_store(provider: TracerProvider, exporter: StoreSpanExporter, closers: l
     provider.add_span_processor(StoreSpanProcessor(exporter))
 
 
-def _add_otlp(
-    provider: TracerProvider, closers: list[Callable[[], object]], flushers: list[Callable[[int], object]]
-) -> None:
+def _add_otlp(pipeline: Pipeline, closers: list[Callable[[], object]], flushers: list[Callable[[int], object]]) -> None:
     exporter_class = _otlp_class("TRACES")
     if exporter_class is None:
         return
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     processor = BatchSpanProcessor(exporter_class())
-    provider.add_span_processor(processor)
-    pipeline = provider._active_span_processor
-    assert isinstance(pipeline, Pipeline)
+    pipeline.add_span_processor(processor)
     closers += [processor.shutdown, lambda: pipeline.remove(processor)]
     flushers.append(processor.force_flush)
 
