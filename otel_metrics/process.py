@@ -29,7 +29,13 @@ def configure(
     the service cleanly; with the same values it gives the one that is there.
     """
     global _default
-    arguments = {"database": database, "log_file": log_file, "retention_days": retention_days, "enabled": enabled, **more}
+    arguments = {
+        "database": database,
+        "log_file": log_file,
+        "retention_days": retention_days,
+        "enabled": enabled,
+        **more,
+    }
     settings = load(arguments)
     with _choosing:
         if _default is not None:

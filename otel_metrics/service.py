@@ -96,7 +96,9 @@ class MetricsService:
         """Ends a session as delivered, rejected, abandoned or failed. Of several ends the first counts."""
         self._recording("end_session", lambda kit, sessions: sessions.end(session_id, outcome))
 
-    def timer(self, session_id: str, user_id: object, chat_id: object, stage: str, **metadata: object) -> ProcessingTimer:
+    def timer(
+        self, session_id: str, user_id: object, chat_id: object, stage: str, **metadata: object
+    ) -> ProcessingTimer:
         """Times a stage in `with` or `async with`; see `ProcessingTimer`."""
         return ProcessingTimer(self.kit, session_id, user_id, chat_id, stage, metadata)
 
@@ -229,7 +231,9 @@ class MetricsService:
                 self._journal.sync()
             except OSError as error:
                 self.losses.count("sync_failed")
-                warnings.warn(f"otel_metrics: the log could not be brought to the disk ({error})", RuntimeWarning, stacklevel=2)
+                warnings.warn(
+                    f"otel_metrics: the log could not be brought to the disk ({error})", RuntimeWarning, stacklevel=2
+                )
 
     def _forked(self) -> None:
         """In a forked child: its own background thread; stages that the parent has open stay the parent's."""
@@ -242,7 +246,9 @@ class MetricsService:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.shutdown()
 
 

@@ -201,6 +201,8 @@ def encode_line(record: Record | Json) -> bytes:
             return line + b"\n"
     except (UnicodeEncodeError, TypeError, ValueError, OverflowError):
         pass
-    plain = record if isinstance(record, dict) else {"kind": record.__struct_config__.tag, **msgspec.structs.asdict(record)}
+    plain = (
+        record if isinstance(record, dict) else {"kind": record.__struct_config__.tag, **msgspec.structs.asdict(record)}
+    )
     kept = {key: value for key, value in plain.items() if value is not UNSET}
     return _encode(clean_mapping(kept, _NO_LIMIT)) + b"\n"

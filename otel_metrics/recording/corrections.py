@@ -40,13 +40,18 @@ def record_correction(
         retry_count=_milliseconds(kit, "retry_count", retry_count, cleaned) or 0,
     )  # fmt: skip
     if voice_transcription_time_ms is not None:
-        record.voice_transcription_time_ms = _milliseconds(kit, "voice_transcription_time_ms", voice_transcription_time_ms, cleaned)
+        record.voice_transcription_time_ms = _milliseconds(
+            kit, "voice_transcription_time_ms", voice_transcription_time_ms, cleaned
+        )
     if ai_correction_time_ms is not None:
         record.ai_correction_time_ms = _milliseconds(kit, "ai_correction_time_ms", ai_correction_time_ms, cleaned)
     if admin_satisfaction is not None:
         record.admin_satisfaction = _checked_satisfaction(kit, admin_satisfaction, cleaned)
     if kit.capture_content:
-        record.original_text, record.corrected_text = clean_text(original, kit.text_limit), clean_text(corrected, kit.text_limit)
+        record.original_text, record.corrected_text = (
+            clean_text(original, kit.text_limit),
+            clean_text(corrected, kit.text_limit),
+        )
     kit.ledger.append(record)
     context = _add_to_trace(kit, record, now_ns)
     _measure(kit, record, context)
@@ -122,7 +127,9 @@ def _checked_type(kit: RecordingKit, given: object, notes: Json) -> str:
     try:
         return str(CorrectionType(str(given)))
     except ValueError:
-        kit.guard.complain("correction_type", f"correction_type={given!r} is not known", f"one of {', '.join(CorrectionType)}")
+        kit.guard.complain(
+            "correction_type", f"correction_type={given!r} is not known", f"one of {', '.join(CorrectionType)}"
+        )
         notes["correction_type"] = clean_text(str(given), 256)
         return _UNKNOWN_TYPE
 
@@ -130,7 +137,9 @@ def _checked_type(kit: RecordingKit, given: object, notes: Json) -> str:
 def _checked_satisfaction(kit: RecordingKit, given: object, notes: Json) -> int | None:
     if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= 5:
         return int(given)
-    kit.guard.complain("satisfaction", f"admin_satisfaction={given!r} is out of range", "an integer from 1 to 5, or None")
+    kit.guard.complain(
+        "satisfaction", f"admin_satisfaction={given!r} is out of range", "an integer from 1 to 5, or None"
+    )
     notes["admin_satisfaction"] = clean_text(str(given), 256)
     return None
 

@@ -16,7 +16,11 @@ def record_system_metric(
 ) -> None:
     """Writes one value; numbers are kept as their shortest text that reads back to the same number."""
     name = clean_text(str(metric_type), _LONGEST)
-    text = _number_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else clean_text(str(value), _LONGEST)
+    text = (
+        _number_text(value)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else clean_text(str(value), _LONGEST)
+    )
     kit.ledger.append(
         SystemMetric(
             iso(kit.clock.time_ns()), "metric", "system_metric", f"{name}: {text}", name, text,

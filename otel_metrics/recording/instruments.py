@@ -10,7 +10,9 @@ class Instruments:
 
     def __init__(self, meter: Meter) -> None:
         def seconds(name: str, description: str):  # type: ignore[no-untyped-def]
-            return meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=names.SECONDS_BOUNDS)
+            return meter.create_histogram(
+                name, "s", description, explicit_bucket_boundaries_advisory=names.SECONDS_BOUNDS
+            )
 
         self.stage_duration = seconds(names.M_STAGE_DURATION, "How long a processing stage took")
         self.session_duration = seconds(names.M_SESSION_DURATION, "From a session's start to its end")
@@ -20,5 +22,7 @@ class Instruments:
             names.M_SATISFACTION, "1", "A moderator's satisfaction with a draft, 1 to 5",
             explicit_bucket_boundaries_advisory=(1, 2, 3, 4, 5),
         )  # fmt: skip
-        self.corrections = meter.create_counter(names.M_CORRECTIONS, "{correction}", "Corrections of drafts by moderators")
+        self.corrections = meter.create_counter(
+            names.M_CORRECTIONS, "{correction}", "Corrections of drafts by moderators"
+        )
         self.retries = meter.create_counter(names.M_STAGE_RETRIES, "{retry}", "Repeated tries of a stage")

@@ -92,7 +92,9 @@ class RecordingKit:
             return session_id, {}
         text = "" if session_id is None else str(session_id)
         if not text.strip():
-            self.guard.complain("empty_session_id", f"session_id={session_id!r} is empty", "the text that create_session() gave")
+            self.guard.complain(
+                "empty_session_id", f"session_id={session_id!r} is empty", "the text that create_session() gave"
+            )
             return UNKNOWN_SESSION, {"session_id": clean_text(text, 256)}
         return clean_text(text, 256), {}
 

@@ -35,7 +35,15 @@ class Sessions:
             (user, chat), originals = integer_ids(user_id=user_id, chat_id=chat_id)
             cleaned = {**clean_mapping(metadata, kit.text_limit), **originals}
             record = SessionBegin(
-                session_id, iso(now_ns), "metric", "session_started", "Session started", user, chat, cleaned, kit.ledger.process
+                session_id,
+                iso(now_ns),
+                "metric",
+                "session_started",
+                "Session started",
+                user,
+                chat,
+                cleaned,
+                kit.ledger.process,
             )
             _remember(self._created, session_id, record)
             kit.ledger.append(record)
@@ -76,7 +84,9 @@ class Sessions:
         token = attach(Context({**get_current(), names.ROOT_CONTEXT: (trace_id, root_id)}))
         try:
             pending.put(root_id, record)
-            span = kit.root_tracer.start_span(names.SESSION_SPAN, Context(), attributes=root_attributes(record, kit.hasher), start_time=start_ns)
+            span = kit.root_tracer.start_span(
+                names.SESSION_SPAN, Context(), attributes=root_attributes(record, kit.hasher), start_time=start_ns
+            )
         finally:
             detach(token)
         context = span.get_span_context()

@@ -56,7 +56,9 @@ class ProcessingTimer:
                 self._kit.guard.caught("timer", error)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._span is not None and self._kit is not None:
             try:
                 self._stop(self._kit, self._span, error)
@@ -160,7 +162,9 @@ def _checked_stage(kit: RecordingKit, stage: object, notes: Json) -> str:
     text = str(stage)
     if 0 < len(text) <= 64 and text.isprintable():
         return text
-    kit.guard.complain("stage", f"stage={text!r} is not a short name", f"one of {', '.join(ProcessingStage)}, or 1 to 64 characters")
+    kit.guard.complain(
+        "stage", f"stage={text!r} is not a short name", f"one of {', '.join(ProcessingStage)}, or 1 to 64 characters"
+    )
     notes["stage"] = clean_text(text, 256)
     return clean_text(text, 64).strip() or "unknown"
 

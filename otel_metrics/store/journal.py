@@ -32,7 +32,12 @@ class Journal:
     """
 
     def __init__(
-        self, layout: StoreLayout, *, max_bytes: int, durability: str = "process", resource: Callable[[], dict[str, Any]] = dict
+        self,
+        layout: StoreLayout,
+        *,
+        max_bytes: int,
+        durability: str = "process",
+        resource: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._layout = layout
         self._max_bytes = max_bytes
@@ -154,7 +159,9 @@ class Journal:
     def _create_locked(self, number: int) -> None:
         """Makes the next file with its header; it appears whole under its name, by a link."""
         layout = self._layout
-        header = FileBegin(os.urandom(12).hex(), iso(time.time_ns()), "debug", "journal_started", f"Journal file {number}", number)
+        header = FileBegin(
+            os.urandom(12).hex(), iso(time.time_ns()), "debug", "journal_started", f"Journal file {number}", number
+        )
         draft = layout.log_file.with_name(f".{layout.log_file.name}.{os.getpid()}.{threading.get_ident()}")
         descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:

@@ -66,5 +66,7 @@ class FileLock:
             raise TimeoutError(f"{self._path} was held by another process for 30 s")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()

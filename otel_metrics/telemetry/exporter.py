@@ -178,9 +178,7 @@ _OF_A_STAGE = frozenset(
 def _extra_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """What others put on a stage's span; the rest can be told from the record's own columns."""
     prefix = names.METADATA_PREFIX
-    return {
-        key: value for key, value in attributes.items() if key not in _OF_A_STAGE and not key.startswith(prefix)
-    }
+    return {key: value for key, value in attributes.items() if key not in _OF_A_STAGE and not key.startswith(prefix)}
 
 
 def _session_of_trace(trace_id: int) -> str | None:

@@ -9,7 +9,7 @@ class Pipeline(SynchronousMultiSpanProcessor):
     """A provider's processors, of which the store's can be exchanged when one service replaces another."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._store: StoreSpanProcessor | None = None
         self.others: tuple[SpanProcessor, ...] = ()
 

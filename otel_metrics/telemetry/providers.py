@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Tracer as SdkTracer
-from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Decision, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Tracer
 
@@ -23,9 +23,6 @@ from otel_metrics.telemetry.identity import root_tracer_of
 from otel_metrics.telemetry.pipeline import Pipeline
 from otel_metrics.telemetry.sampler import RecordEverything
 from otel_metrics.telemetry.stages import FastStageSpans
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.metrics import MeterProvider
 
 _logger = logging.getLogger(__name__)
 
@@ -65,7 +62,9 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
         if otel_environment("OTEL_SDK_DISABLED").lower() == "true":
             _logger.warning("OTEL_SDK_DISABLED is set: stages are not recorded")
         provider = TracerProvider(
-            sampler=RecordEverything(_sampler_of_environment()), active_span_processor=Pipeline(), shutdown_on_exit=False
+            sampler=RecordEverything(_sampler_of_environment()),
+            active_span_processor=Pipeline(),
+            shutdown_on_exit=False,
         )
         trace.set_tracer_provider(provider)
     assert isinstance(provider, TracerProvider)
@@ -85,7 +84,7 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
     sampler = provider.sampler
     return Telemetry(
         stages, tracer, root_tracer_of(tracer), meter_provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL),
-        lambda trace_id: sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision.is_sampled(),
+        lambda trace_id: sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision is Decision.RECORD_AND_SAMPLE,
         dict(provider.resource.attributes), closers, flushers,
     )  # fmt: skip
 
@@ -133,7 +132,9 @@ def _meter_provider(
 def _otlp_class(signal: str) -> Any:
     """The official exporter's class for TRACES or METRICS by the standard variables; None where OTLP is not asked for."""
     chosen = otel_environment(f"OTEL_{signal}_EXPORTER").lower()
-    endpoint = otel_environment(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or otel_environment("OTEL_EXPORTER_OTLP_ENDPOINT")
+    endpoint = otel_environment(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or otel_environment(
+        "OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
     if chosen and "otlp" not in chosen:
         return None
     if not chosen and not endpoint:
@@ -157,7 +158,9 @@ def _otlp_class(signal: str) -> Any:
 
 def _speaks_http(signal: str, endpoint: str) -> bool:
     """By the protocol variables; without them gRPC, as the SDK for Python does, but HTTP on HTTP's own port 4318."""
-    protocol = otel_environment(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or otel_environment("OTEL_EXPORTER_OTLP_PROTOCOL")
+    protocol = otel_environment(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or otel_environment(
+        "OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
     chosen = otel_environment(f"OTEL_{signal}_EXPORTER").lower()
     if "otlp_proto_http" in chosen:
         return True

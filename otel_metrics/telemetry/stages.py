@@ -31,10 +31,27 @@ _UNSET = Status(StatusCode.UNSET)
 class StageSpan(Span):
     """The span of a stage in progress. What others set on it is kept beside the record."""
 
-    __slots__ = ("_context", "_spans", "attributes_set", "end_time", "events", "links", "name", "parent", "record", "start_time", "status")
+    __slots__ = (
+        "_context",
+        "_spans",
+        "attributes_set",
+        "end_time",
+        "events",
+        "links",
+        "name",
+        "parent",
+        "record",
+        "start_time",
+        "status",
+    )
 
     def __init__(
-        self, spans: "FastStageSpans", record: ProcessingMetric, context: SpanContext, parent: SpanContext, start_ns: int
+        self,
+        spans: "FastStageSpans",
+        record: ProcessingMetric,
+        context: SpanContext,
+        parent: SpanContext,
+        start_ns: int,
     ) -> None:
         self._spans = spans
         self._context = context
@@ -93,12 +110,18 @@ class StageSpan(Span):
             self.status = status
 
     def record_exception(
-        self, exception: BaseException, attributes: Attributes = None, timestamp: int | None = None, escaped: bool = False
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
     ) -> None:
         """Keeps the type of an exception and not its message, which may hold a user's text."""
         kind = type(exception)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        self.add_event("exception", {"exception.type": name, "exception.escaped": str(escaped), **(attributes or {})}, timestamp)
+        self.add_event(
+            "exception", {"exception.type": name, "exception.escaped": str(escaped), **(attributes or {})}, timestamp
+        )
 
     def end(self, end_time: int | None = None) -> None:
         """Ends the stage, which writes its line; a second end does nothing."""
@@ -111,7 +134,12 @@ class FastStageSpans:
     """Makes stage spans for our own provider, whose pipeline is ours too."""
 
     def __init__(
-        self, provider: TracerProvider, pipeline: Pipeline, exporter: StoreSpanExporter, hasher: IdHasher, scope: InstrumentationScope
+        self,
+        provider: TracerProvider,
+        pipeline: Pipeline,
+        exporter: StoreSpanExporter,
+        hasher: IdHasher,
+        scope: InstrumentationScope,
     ) -> None:
         self.hasher = hasher
         self._provider = provider
@@ -154,7 +182,9 @@ class FastStageSpans:
     def _readable(self, span: StageSpan) -> ReadableSpan:
         limits = self._limits
         for event in span.events or ():
-            event._attributes = BoundedAttributes(limits.max_event_attributes, event.attributes, max_value_len=limits.max_attribute_length)
+            event._attributes = BoundedAttributes(
+                limits.max_event_attributes, event.attributes, max_value_len=limits.max_attribute_length
+            )
         events = BoundedList.from_seq(limits.max_events, span.events or ())
         return ReadableSpan(
             name=span.name, context=span.get_span_context(), parent=span.parent, resource=self._provider.resource,

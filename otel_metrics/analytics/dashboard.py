@@ -1,0 +1,51 @@
+"""Owns the dashboard document: the figures of a window in the shape that the contract promises."""
+
+from typing import Any
+
+from otel_metrics.analytics.alerts import firing
+from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.statements import QUERIES
+from otel_metrics.analytics.window import Window
+from otel_metrics.model.vocabulary import ProcessingStage
+from otel_metrics.settings import Settings
+
+Document = dict[str, Any]
+
+
+def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Document:
+    """Overview, stages, corrections and alerts of a window; zeros and nulls where there is nothing."""
+    overview = engine.run(QUERIES["dashboard_overview"], window.parameters()).as_dicts()[0]
+    stages = stages_of(engine, window)
+    corrections = corrections_of(engine, window)
+    return {
+        "overview": {
+            "total_requests": overview["total_requests"],
+            "avg_total_processing_time_ms": overview["avg_total_processing_time_ms"] or 0.0,
+            "overall_success_rate": overview["overall_success_rate"] or 0.0,
+            "total_corrections": sum(entry["total_count"] for entry in corrections["by_type"].values()),
+        },
+        "processing_by_stage": stages,
+        "corrections": corrections,
+        "alerts": firing(stages, corrections, settings),
+    }
+
+
+def stages_of(engine: Engine, window: Window) -> Document:
+    """`{stage: {count, avg_duration_ms, p50_ms, p95_ms, p99_ms, total_ms, success_rate}}` in the stages' usual order."""
+    order = [str(stage) for stage in ProcessingStage]
+    rows = engine.run(QUERIES["dashboard_stages"], {**window.parameters(), "order": order}).as_dicts()
+    return {row.pop("stage"): row for row in rows}
+
+
+def corrections_of(engine: Engine, window: Window) -> Document:
+    """`by_type`, `by_admin` and `rate`, the percentage of sessions that needed a correction which is no rejection."""
+    by_type = engine.run(QUERIES["dashboard_corrections_by_type"], window.parameters()).as_dicts()
+    by_admin = engine.run(QUERIES["dashboard_corrections_by_admin"], window.parameters()).as_dicts()
+    rate = engine.run(QUERIES["correction_rate"], window.parameters()).as_dicts()[0]
+    return {
+        "by_type": {row.pop("correction_type"): row for row in by_type},
+        "by_admin": {f"admin_{row.pop('admin_user_id')}": row for row in by_admin},
+        "rate": rate["rate"] or 0.0,
+        "sessions": rate["sessions"],
+        "corrected_sessions": rate["corrected"],
+    }

@@ -1,0 +1,33 @@
+"""Owns free SQL: exactly one statement that reads, over the views, with no way to files or settings."""
+
+import duckdb
+
+from otel_metrics.analytics.engine import Engine, Rows
+from otel_metrics.errors import QueryError
+
+_REMEDY = "the views are listed by: SELECT view_name FROM duckdb_views() WHERE NOT internal"
+
+
+def run_query(engine: Engine, query: str) -> Rows:
+    """Runs one SELECT (WITH, VALUES, FROM … included); `QueryError` for anything else and for what DuckDB does not accept.
+
+    The engine has no access to files and can not be given any, and the memory of the answer is the caller's: a
+    hostile query needs a process with limits around it.
+    """
+    try:
+        statements = engine.connection.extract_statements(query)
+    except duckdb.Error as error:
+        raise QueryError(_first_line(error), "SQL that DuckDB can read", _REMEDY) from error
+    if len(statements) != 1:
+        raise QueryError(f"{len(statements)} statements", "exactly one", "run them one by one")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        kind = str(statements[0].type).rpartition(".")[2]
+        raise QueryError(f"a statement of type {kind}", "one that only reads (SELECT, WITH, FROM)", _REMEDY)
+    try:
+        return engine.run(query)
+    except duckdb.Error as error:
+        raise QueryError(_first_line(error), "a query over the views", _REMEDY) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

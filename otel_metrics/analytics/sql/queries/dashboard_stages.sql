@@ -1,0 +1,19 @@
+-- What: each stage in a window: how often, how long, how well. Durations come from microseconds.
+-- Parameters: since, until (TIMESTAMP, UTC), order (the known stages in their usual order).
+-- Returns: stage, count, avg_duration_ms, p50_ms, p95_ms, p99_ms (interpolated), total_ms, success_rate (percent).
+SELECT
+    stage,
+    count(*) AS count,
+    avg(duration_us) / 1000.0 AS avg_duration_ms,
+    quantile_cont(duration_us, 0.50) / 1000.0 AS p50_ms,
+    quantile_cont(duration_us, 0.95) / 1000.0 AS p95_ms,
+    quantile_cont(duration_us, 0.99) / 1000.0 AS p99_ms,
+    sum(duration_us) / 1000.0 AS total_ms,
+    100.0 * count(*) FILTER (success) / count(*) AS success_rate
+FROM (
+    SELECT stage, success, epoch_us(end_time) - epoch_us(start_time) AS duration_us
+    FROM processing_metrics
+    WHERE end_time > $since AND end_time <= $until
+)
+GROUP BY stage
+ORDER BY min(coalesce(list_position($order, stage), 99)), stage;

@@ -1,0 +1,2 @@
+-- What: running as questions see it. Returns: the columns of the table, times as TIMESTAMP in UTC.
+CREATE VIEW running AS SELECT * FROM hot.running;

@@ -1,0 +1,195 @@
+"""Owns the examination of a store: what `doctor` looks at, what it found and what to do."""
+
+import os
+import socket
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
+from otel_metrics.settings import Settings, otel_environment
+from otel_metrics.store.database import SCHEMA_VERSION
+from otel_metrics.store.journal import read_header
+from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.tables import MetricsStorage
+
+_LIBRARIES = ("otel_metrics", "opentelemetry-sdk", "duckdb", "msgspec", "rapidfuzz", "nanoarrow")
+_TABLES = ("processing_metrics", "correction_metrics", "system_metrics", "sessions", "spans", "logs", "running")
+_WAL_BUG_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `ok` None is information alone; `error` is what a failed look raised, if it has an exit status of its own."""
+
+    name: str
+    ok: bool | None
+    found: str
+    remedy: str = ""
+    error: StoreError | None = None
+
+
+def examine(storage: MetricsStorage, settings: Settings) -> list[Check]:
+    """Looks at versions, files, journal and tables; changes nothing."""
+    checks = [_libraries(), _sqlite(), *_files(storage.layout), _delivery()]
+    if not storage.exists():
+        return [
+            *checks,
+            Check(
+                "database",
+                None,
+                f"{storage.layout.database} is not there yet",
+                "it is made by the first bot that records",
+            ),
+        ]
+    try:
+        with storage.reading() as connection:
+            checks += [
+                _soundness(connection),
+                _counts(connection),
+                _journal(connection, storage.layout),
+                *_interrupted(connection),
+            ]
+    except (StoreDamaged, StoreNewer, StoreError) as error:
+        checks.append(Check("database", False, error.found, error.remedy, error))
+    checks.append(Check("recording", None, "on" if settings.enabled else "switched off by ENABLE_METRICS"))
+    return checks
+
+
+def _libraries() -> Check:
+    found = []
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return Check("versions", None, ", ".join(found))
+
+
+def _sqlite() -> Check:
+    number = sqlite3.sqlite_version_info
+    safe = number >= _WAL_BUG_FIXED[0] or any(number[:2] == fixed[:2] and number >= fixed for fixed in _WAL_BUG_FIXED)
+    found = f"SQLite {sqlite3.sqlite_version}"
+    if number < (3, 38):
+        return Check("sqlite", False, found, "3.38 or newer is needed: use a newer Python build")
+    if safe:
+        return Check("sqlite", True, found)
+    return Check(
+        "sqlite",
+        True,
+        f"{found}; it has a rare WAL bug when two processes write at once, which the drain lock rules out",
+    )
+
+
+def _files(layout: StoreLayout) -> list[Check]:
+    checks = []
+    for path in (layout.database, layout.log_file, layout.key_file):
+        if not path.exists():
+            continue
+        mode = path.stat().st_mode & 0o777
+        private = mode & 0o077 == 0
+        size = _size(path.stat().st_size)
+        checks.append(
+            Check("file", private, f"{path}, {size}, mode {mode:04o}", "" if private else f"chmod 600 {path}")
+        )
+    for folder in {layout.database.absolute().parent, layout.log_file.absolute().parent}:
+        if folder.exists() and not os.access(folder, os.W_OK):
+            checks.append(Check("folder", False, f"{folder} can not be written", "give its user the right to write"))
+    if layout.rejected_file.exists():
+        size = _size(layout.rejected_file.stat().st_size)
+        checks.append(
+            Check(
+                "rejected",
+                False,
+                f"{layout.rejected_file} holds lines that could not be read, {size}",
+                "look at it, then remove it",
+            )
+        )
+    return checks
+
+
+def _delivery() -> Check:
+    endpoint = otel_environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or otel_environment("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if otel_environment("OTEL_TRACES_EXPORTER") == "otel_metrics":
+        return Check(
+            "otlp", False, "OTEL_TRACES_EXPORTER=otel_metrics puts the store behind batching: the last spans are lost on kill -9",
+            "call configure() or add StoreSpanProcessor() to the provider",
+        )  # fmt: skip
+    return Check(
+        "otlp",
+        None,
+        f"spans are sent to {endpoint}" if endpoint else "nothing is sent (OTEL_EXPORTER_OTLP_ENDPOINT is not set)",
+    )
+
+
+def _soundness(connection: sqlite3.Connection) -> Check:
+    result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    number = connection.execute("PRAGMA user_version").fetchone()[0]
+    if result != "ok":
+        error = StoreDamaged(
+            f"the database is damaged ({result})", "a sound one", "set it aside: the log files hold the newest rows"
+        )
+        return Check("database", False, error.found, error.remedy, error)
+    return Check("database", True, f"sound, schema {number} of {SCHEMA_VERSION}")
+
+
+def _counts(connection: sqlite3.Connection) -> Check:
+    counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in _TABLES}
+    return Check("rows", None, ", ".join(f"{table} {count:,}" for table, count in counts.items()))
+
+
+def _journal(connection: sqlite3.Connection, layout: StoreLayout) -> Check:
+    """Bytes written and not yet moved into the tables, over all journal files."""
+    offsets = dict(connection.execute("SELECT journal_id, offset FROM journal_files").fetchall())
+    lines, rejected = connection.execute(
+        "SELECT coalesce(sum(lines), 0), coalesce(sum(rejected), 0) FROM journal_files"
+    ).fetchone()
+    waiting = 0
+    paths = [*layout.rotated_files(), layout.log_file]
+    for path in paths:
+        header = read_header(path)
+        if header is not None:
+            waiting += max(0, path.stat().st_size - offsets.get(header.journal_id, 0))
+    found = f"{len(paths)} files, {lines:,} records stored, {rejected:,} set aside, {_size(waiting)} waiting"
+    return Check("journal", rejected == 0, found, "" if rejected == 0 else f"see {layout.rejected_file}")
+
+
+def _interrupted(connection: sqlite3.Connection) -> list[Check]:
+    """Stages whose process is gone: they will never end by themselves."""
+    rows = connection.execute(
+        "SELECT process, coalesce(pid, 0), host, count(*) FROM running LEFT JOIN processes USING (process) GROUP BY process"
+    ).fetchall()
+    dead = [count for process, pid, host, count in rows if is_dead(process, pid, host)]
+    if not dead:
+        return []
+    return [
+        Check(
+            "running",
+            None,
+            f"{sum(dead)} stages were interrupted: their processes are gone",
+            "see `otel-metrics queue`",
+        )
+    ]
+
+
+def is_dead(process: str, pid: int | None, host: str | None) -> bool:
+    """Whether a process that wrote is gone; one of another host counts as alive, since nobody can tell here."""
+    if not pid:
+        digits = process.partition("-")[0]
+        pid = int(digits) if digits.isdigit() else 0
+    if not pid or (host is not None and host != socket.gethostname()):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
