@@ -94,7 +94,7 @@ class MetricsService:
 
     def end_session(self, session_id: str, outcome: str = SessionOutcome.DELIVERED) -> None:
         """Ends a session as delivered, rejected, abandoned or failed. Of several ends the first counts."""
-        self._recording("end_session", lambda kit, sessions: sessions.end(session_id, outcome))
+        self._recording("end_session", lambda _, sessions: sessions.end(session_id, outcome))
 
     def timer(
         self, session_id: str, user_id: object, chat_id: object, stage: str, **metadata: object

@@ -3,8 +3,9 @@
 import csv
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from otel_metrics.model.times import TIME_FORMS, TimeInput, iso, to_ns
 _BATCH = 10_000
 _JSON_COLUMNS = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource"})
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
+_encode = msgspec.json.Encoder().encode
 _SQLITE_KIND = {"BIGINT": "INTEGER", "DOUBLE": "REAL", "BOOLEAN": "BOOLEAN"}
 
 
@@ -40,15 +42,57 @@ def export_table(
         raise QueryError(f"no format {form!r}", f"one of {', '.join(_WRITERS)}", "name one of them")
     if path.is_dir() or not path.parent.is_dir():
         raise QueryError(f"{path} can not be written", "a file in a folder that exists", "give another path")
-    where, parameters = _period(table, since, until)
+    selection = Selection(engine, table, *_period(table, since, until), progress)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        count = writer(engine, table, where, parameters, draft, progress)
+        writer(selection, draft)
         draft.chmod(0o600)  # it holds the ids that the store holds
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-    return count
+    return selection.count
+
+
+@dataclass(slots=True)
+class Selection:
+    """The rows to export; `count` is how many were handed out."""
+
+    engine: Engine
+    table: Table
+    where: str
+    parameters: dict[str, Any]
+    progress: Progress | None
+    count: int = 0
+
+    def statement(self, columns: str = "*") -> str:
+        """The SELECT of the rows, in order of time."""
+        first = next(iter(self.table.columns))
+        return f"SELECT {columns} FROM {self.table.name}{self.where} ORDER BY {self.table.time}, {first}"
+
+    def rows(self) -> Iterator[list[Any]]:
+        """The rows, times as text, fetched in batches so that memory stays small."""
+        total = self.engine.run(f"SELECT count(*) FROM {self.table.name}{self.where}", self.parameters).rows[0][0]
+        cursor = self.engine.connection.cursor()
+        cursor.execute(self.statement(", ".join(self.table.columns)), self.parameters)
+        times = [position for position, kind in enumerate(self.table.columns.values()) if kind == TIME]
+        while batch := cursor.fetchmany(_BATCH):
+            for row in batch:
+                values = list(row)
+                for position in times:
+                    values[position] = _time_text(values[position])
+                yield values
+            self.count += len(batch)
+            if self.progress:
+                self.progress(self.count, total)
+
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """The rows as objects, JSON columns as the JSON that they are."""
+        names = list(self.table.columns)
+        for values in self.rows():
+            yield {
+                name: msgspec.Raw(value.encode()) if name in _JSON_COLUMNS and value else value
+                for name, value in zip(names, values, strict=True)
+            }
 
 
 def _period(table: Table, since: TimeInput | None, until: TimeInput | None) -> tuple[str, dict[str, Any]]:
@@ -67,91 +111,42 @@ def _period(table: Table, since: TimeInput | None, until: TimeInput | None) -> t
     return (" WHERE " + " AND ".join(parts) if parts else ""), parameters
 
 
-def _rows(
-    engine: Engine, table: Table, where: str, parameters: dict[str, Any], progress: Progress | None
-) -> Iterator[list[Any]]:
-    """The rows in order of time, times as text, in batches, so that memory stays small."""
-    total = engine.run(f"SELECT count(*) FROM {table.name}{where}", parameters).rows[0][0]
-    cursor = engine.connection.cursor()
-    cursor.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}{where}{_ordered(table)}", parameters)
-    times = [position for position, kind in enumerate(table.columns.values()) if kind == TIME]
-    done = 0
-    while batch := cursor.fetchmany(_BATCH):
-        for row in batch:
-            values = list(row)
-            for position in times:
-                values[position] = _time_text(values[position])
-            yield values
-        done += len(batch)
-        if progress:
-            progress(done, total)
-
-
-def _ordered(table: Table) -> str:
-    return f" ORDER BY {table.time}, {next(iter(table.columns))}"
-
-
 def _time_text(moment: datetime | None) -> str | None:
     return None if moment is None else iso(to_ns(moment.replace(tzinfo=UTC)))
 
 
-def _as_object(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    return {
-        name: msgspec.Raw(value.encode()) if name in _JSON_COLUMNS and value else value
-        for name, value in zip(names, values, strict=True)
-    }
-
-
-def _write_csv(engine: Engine, table: Table, where: str, parameters: Any, path: Path, progress: Progress | None) -> int:
-    count = 0
+def _write_csv(selection: Selection, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(table.columns)
-        for count, values in enumerate(_rows(engine, table, where, parameters, progress), 1):
+        writer.writerow(selection.table.columns)
+        for values in selection.rows():
             writer.writerow(
-                [f"'{value}" if isinstance(value, str) and value.startswith(_RISKY) else value for value in values]
+                [f"'{cell}" if isinstance(cell, str) and cell.startswith(_RISKY) else cell for cell in values]
             )
-    return count
 
 
-def _write_jsonl(
-    engine: Engine, table: Table, where: str, parameters: Any, path: Path, progress: Progress | None
-) -> int:
-    count, names = 0, list(table.columns)
-    encoder = msgspec.json.Encoder()
+def _write_jsonl(selection: Selection, path: Path) -> None:
     with path.open("wb") as file:
-        for count, values in enumerate(_rows(engine, table, where, parameters, progress), 1):
-            file.write(encoder.encode(_as_object(names, values)) + b"\n")
-    return count
+        file.writelines(_encode(row) + b"\n" for row in selection.objects())
 
 
-def _write_json(
-    engine: Engine, table: Table, where: str, parameters: Any, path: Path, progress: Progress | None
-) -> int:
-    count, names = 0, list(table.columns)
-    encoder = msgspec.json.Encoder()
+def _write_json(selection: Selection, path: Path) -> None:
     with path.open("wb") as file:
-        file.write(b"[")
-        for count, values in enumerate(_rows(engine, table, where, parameters, progress), 1):
-            file.write((b"\n" if count == 1 else b",\n") + encoder.encode(_as_object(names, values)))
-        file.write(b"\n]\n")
-    return count
+        before = b"[\n"
+        for row in selection.objects():
+            file.write(before + _encode(row))
+            before = b",\n"
+        file.write(b"\n]\n" if selection.count else b"[]\n")
 
 
-def _write_parquet(
-    engine: Engine, table: Table, where: str, parameters: Any, path: Path, progress: Progress | None
-) -> int:
+def _write_parquet(selection: Selection, path: Path) -> None:
     """The engine itself has no access to files, so a second DuckDB writes what the first one hands it as Arrow."""
-    rows = engine.connection.cursor().sql(f"SELECT * FROM {table.name}{where}{_ordered(table)}", params=parameters)
+    rows = selection.engine.connection.cursor().sql(selection.statement(), params=selection.parameters)
     with closing(duckdb.connect()) as files:
         files.register("source", _ArrowStream(rows))
         quoted = str(path).replace("'", "''")
-        count = int(
-            files.execute(f"COPY (FROM source) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)").fetchall()[0][0]
-        )
-    if progress:
-        progress(count, count)
-    return count
+        answer = files.execute(f"COPY (FROM source) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)").fetchall()
+    selection.count = int(answer[0][0])
 
 
 class _ArrowStream:
@@ -164,22 +159,16 @@ class _ArrowStream:
         return self._rows.__arrow_c_stream__(requested_schema)
 
 
-def _write_sqlite(
-    engine: Engine, table: Table, where: str, parameters: Any, path: Path, progress: Progress | None
-) -> int:
+def _write_sqlite(selection: Selection, path: Path) -> None:
+    table = selection.table
     columns = ", ".join(f"{name} {_SQLITE_KIND.get(kind, 'TEXT')}" for name, kind in table.columns.items())
     marks = ", ".join("?" * len(table.columns))
-    with closing(sqlite3.connect(path)) as target:
+    with closing(sqlite3.connect(path)) as target, target:
         target.execute(f"CREATE TABLE {table.name} ({columns})")
-        with target:
-            target.executemany(
-                f"INSERT INTO {table.name} VALUES ({marks})", _rows(engine, table, where, parameters, progress)
-            )
-        return int(target.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])
+        target.executemany(f"INSERT INTO {table.name} VALUES ({marks})", selection.rows())
 
 
-_Writer = Callable[[Engine, Table, str, Any, Path, Progress | None], int]
-_WRITERS: dict[str, _Writer] = {
+_WRITERS: dict[str, Callable[[Selection, Path], None]] = {
     "csv": _write_csv,
     "json": _write_json,
     "jsonl": _write_jsonl,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from otel_metrics.errors import QueryError
 
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = datetime.fromisoformat("1970-01-01")  # no zone: DuckDB's TIMESTAMP has none
 _MOST_HOURS = 24 * 365.25 * 50
 
 

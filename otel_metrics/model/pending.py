@@ -4,6 +4,8 @@ It is one for the process because exporters may be made by OpenTelemetry's own c
 our parts. It is bounded: where no exporter of ours takes records out, the oldest go.
 """
 
+from contextlib import suppress
+
 from otel_metrics.model.identity import record_id
 from otel_metrics.model.records import ProcessingMetric, SessionEnd
 
@@ -23,10 +25,8 @@ def tie(record: ProcessingMetric, span_id: int, flags: int, start_ns: int) -> No
 def put(span_id: int, record: PendingRecord) -> None:
     """Keeps the record of a span until the span is exported."""
     if len(_records) >= _MOST:
-        try:
+        with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
             del _records[next(iter(_records))]
-        except (KeyError, StopIteration, RuntimeError):  # another thread was faster
-            pass
     _records[span_id] = record
 
 

@@ -36,7 +36,7 @@ class ProcessingMetric(Struct, tag_field="kind", tag="stage"):
     span_id: str
     parent_span_id: str
     flags: int
-    error_message: str | None | UnsetType = UNSET
+    error_message: str | UnsetType | None = UNSET
     error_type: str | UnsetType = UNSET
     attributes: Json | UnsetType = UNSET
     events: list[Json] | UnsetType = UNSET
@@ -77,9 +77,9 @@ class CorrectionMetric(Struct, tag_field="kind", tag="correction"):
     similarity: float
     metadata: Json
     process: str
-    voice_transcription_time_ms: int | None | UnsetType = UNSET
-    ai_correction_time_ms: int | None | UnsetType = UNSET
-    admin_satisfaction: int | None | UnsetType = UNSET
+    voice_transcription_time_ms: int | UnsetType | None = UNSET
+    ai_correction_time_ms: int | UnsetType | None = UNSET
+    admin_satisfaction: int | UnsetType | None = UNSET
     retry_count: int = 0
     original_text: str | UnsetType = UNSET
     corrected_text: str | UnsetType = UNSET

@@ -57,13 +57,12 @@ def clean_mapping(values: Mapping[str, object], limit: int) -> dict[str, Any]:
     """A mapping with text keys and JSON values, ready for a record. Plain short values, the usual case, pass quickly."""
     cleaned: dict[str, Any] = {}
     for key, value in values.items():
-        if type(key) is not str or not key.isprintable():
-            key = clean_text(str(key), 256)
+        name = key if type(key) is str and key.isprintable() else clean_text(str(key), 256)
         if isinstance(value, str):
             plain = type(value) is str and len(value) <= limit and value.isprintable()
         else:
             plain = value is None or type(value) is bool or (type(value) is int and -_INT64 <= value < _INT64)
-        cleaned[key] = value if plain else clean_value(value, limit)
+        cleaned[name] = value if plain else clean_value(value, limit)
     return cleaned
 
 

@@ -1,6 +1,6 @@
 """Owns the OpenTelemetry instruments: their names, units and bounds; no logic and no ids."""
 
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import Histogram, Meter
 
 from otel_metrics.model import names
 
@@ -9,7 +9,7 @@ class Instruments:
     """One attribute for each metric. Durations are seconds."""
 
     def __init__(self, meter: Meter) -> None:
-        def seconds(name: str, description: str):  # type: ignore[no-untyped-def]
+        def seconds(name: str, description: str) -> Histogram:
             return meter.create_histogram(
                 name, "s", description, explicit_bucket_boundaries_advisory=names.SECONDS_BOUNDS
             )

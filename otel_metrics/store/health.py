@@ -91,9 +91,12 @@ def _files(layout: StoreLayout) -> list[Check]:
         checks.append(
             Check("file", private, f"{path}, {size}, mode {mode:04o}", "" if private else f"chmod 600 {path}")
         )
-    for folder in {layout.database.absolute().parent, layout.log_file.absolute().parent}:
-        if folder.exists() and not os.access(folder, os.W_OK):
-            checks.append(Check("folder", False, f"{folder} can not be written", "give its user the right to write"))
+    folders = {layout.database.absolute().parent, layout.log_file.absolute().parent}
+    checks += [
+        Check("folder", False, f"{folder} can not be written", "give its user the right to write")
+        for folder in folders
+        if folder.exists() and not os.access(folder, os.W_OK)
+    ]
     if layout.rejected_file.exists():
         size = _size(layout.rejected_file.stat().st_size)
         checks.append(

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from otel_metrics.store.layout import open_private
 
@@ -61,7 +62,7 @@ class FileLock:
         if descriptor is not None:
             os.close(descriptor)
 
-    def __enter__(self) -> "FileLock":
+    def __enter__(self) -> Self:
         if not self.acquire(timeout_s=30.0):
             raise TimeoutError(f"{self._path} was held by another process for 30 s")
         return self

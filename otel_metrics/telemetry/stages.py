@@ -114,7 +114,7 @@ class StageSpan(Span):
         exception: BaseException,
         attributes: Attributes = None,
         timestamp: int | None = None,
-        escaped: bool = False,
+        escaped: bool = False,  # noqa: FBT001, FBT002 - OpenTelemetry's signature
     ) -> None:
         """Keeps the type of an exception and not its message, which may hold a user's text."""
         kind = type(exception)
