@@ -1,7 +1,9 @@
 """OpenTelemetry instrumentation for chat bots whose AI drafts are reviewed by humans before they are delivered."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from otel_metrics._version import __version__
-from otel_metrics.model.records import CorrectionMetric, ProcessingMetric, SystemMetric
 from otel_metrics.model.vocabulary import CorrectionType, ProcessingStage, SessionOutcome
 from otel_metrics.process import (
     configure,
@@ -17,11 +19,27 @@ from otel_metrics.process import (
     shutdown,
     timer,
 )
-from otel_metrics.recording.logger import StructuredLogger
-from otel_metrics.recording.timer import ProcessingTimer
-from otel_metrics.service import MetricsService
-from otel_metrics.store.tables import MetricsStorage
-from otel_metrics.telemetry.exporter import StoreSpanExporter, StoreSpanProcessor
+
+if TYPE_CHECKING:
+    from otel_metrics.model.records import CorrectionMetric, ProcessingMetric, SystemMetric
+    from otel_metrics.recording.logger import StructuredLogger
+    from otel_metrics.recording.timer import ProcessingTimer
+    from otel_metrics.service import MetricsService
+    from otel_metrics.store.tables import MetricsStorage
+    from otel_metrics.telemetry.exporter import StoreSpanExporter, StoreSpanProcessor
+
+_HOMES = {
+    "CorrectionMetric": "model.records",
+    "MetricsService": "service",
+    "MetricsStorage": "store.tables",
+    "ProcessingMetric": "model.records",
+    "ProcessingTimer": "recording.timer",
+    "StoreSpanExporter": "telemetry.exporter",
+    "StoreSpanProcessor": "telemetry.exporter",
+    "StructuredLogger": "recording.logger",
+    "SystemMetric": "model.records",
+}
+"""Where the classes live that are loaded when somebody names them: most bots need only the functions."""
 
 __all__ = [
     "CorrectionMetric",
@@ -50,3 +68,14 @@ __all__ = [
     "shutdown",
     "timer",
 ]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

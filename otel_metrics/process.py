@@ -5,24 +5,26 @@ import os
 import threading
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from otel_metrics.model.records import Json
-from otel_metrics.model.times import Clock, TimeInput
 from otel_metrics.model.vocabulary import CorrectionType, ProcessingStage, SessionOutcome
-from otel_metrics.recording.logger import StructuredLogger
-from otel_metrics.recording.timer import ProcessingTimer
-from otel_metrics.service import MetricsService
 from otel_metrics.settings import Settings, load
 
-_default: MetricsService | None = None
+if TYPE_CHECKING:
+    from otel_metrics.model.records import Json
+    from otel_metrics.model.times import Clock, TimeInput
+    from otel_metrics.recording.logger import StructuredLogger
+    from otel_metrics.recording.timer import ProcessingTimer
+    from otel_metrics.service import MetricsService
+
+_default: "MetricsService | None" = None
 _choosing = threading.RLock()
 
 
 def configure(
     *, database: str | os.PathLike[str] | None = None, log_file: str | os.PathLike[str] | None = None,
-    retention_days: float | None = None, enabled: bool | None = None, clock: Clock | None = None, **more: Any,
-) -> MetricsService:  # fmt: skip
+    retention_days: float | None = None, enabled: bool | None = None, clock: "Clock | None" = None, **more: Any,
+) -> "MetricsService":  # fmt: skip
     """Makes the process's service: argument, then environment, then default. Raises `SettingError` for a bad value.
 
     `more` are the other settings by their field names (`docs/reference.md`). A second call with other values replaces
@@ -38,30 +40,36 @@ def configure(
     }
     settings = load(arguments)
     with _choosing:
-        if _default is not None:
-            if _default.settings == settings and clock is None:
-                return _default
-            _default.shutdown()
-            _default = None
-        _default = MetricsService(settings, clock=clock)
+        if _default is not None and _default.settings == settings and clock is None:
+            return _default
+        before, _default = _default, _make_service(settings, clock)
+        if before is not None:
+            before.shutdown()
         return _default
 
 
-def get_metrics_service() -> MetricsService:
+def get_metrics_service() -> "MetricsService":
     """The process's service, configured from the environment at first use. It never raises: a bot may be running."""
     return _default or _first_use()
 
 
-def _first_use() -> MetricsService:
+def _first_use() -> "MetricsService":
     global _default
     with _choosing:
         if _default is None:
             try:
-                _default = MetricsService(load())
+                _default = _make_service(load())
             except Exception as error:  # the bot must go on, even where nothing can be written
                 warnings.warn(f"otel_metrics: recording is off, {error}", RuntimeWarning, stacklevel=3)
-                _default = MetricsService(Settings(enabled=False))
+                _default = _make_service(Settings(enabled=False))
         return _default
+
+
+def _make_service(settings: Settings, clock: "Clock | None" = None) -> "MetricsService":
+    """OpenTelemetry's SDK is loaded here: not with the package, and never where recording is switched off for good."""
+    from otel_metrics.service import MetricsService
+
+    return MetricsService(settings, clock=clock)
 
 
 def shutdown() -> None:
@@ -95,14 +103,14 @@ def end_session(session_id: str, outcome: str = SessionOutcome.DELIVERED) -> Non
 
 def timer(
     session_id: str, user_id: object, chat_id: object, stage: ProcessingStage | str, **metadata: object
-) -> ProcessingTimer:
+) -> "ProcessingTimer":
     """Times a stage in `with` or `async with`. See `ProcessingTimer`."""
-    return ProcessingTimer((_default or _first_use()).kit, session_id, user_id, chat_id, stage, metadata)
+    return (_default or _first_use()).open_timer(session_id, user_id, chat_id, stage, metadata)
 
 
 def record_stage(
-    session_id: str, user_id: object, chat_id: object, stage: ProcessingStage | str, *, start_time: TimeInput,
-    end_time: TimeInput | None = None, success: bool = True, error_message: str | None = None, **metadata: object,
+    session_id: str, user_id: object, chat_id: object, stage: ProcessingStage | str, *, start_time: "TimeInput",
+    end_time: "TimeInput | None" = None, success: bool = True, error_message: str | None = None, **metadata: object,
 ) -> None:  # fmt: skip
     """Records a stage with known times. See `MetricsService.record_stage`."""
     get_metrics_service().record_stage(
@@ -131,16 +139,16 @@ def record_system_metric(
     get_metrics_service().record_system_metric(metric_type, value, tags, **metadata)
 
 
-def get_logger() -> StructuredLogger:
+def get_logger() -> "StructuredLogger":
     """The structured logger. See `StructuredLogger`."""
     return get_metrics_service().get_logger()
 
 
-def get_dashboard_data(hours: float = 24) -> Json:
+def get_dashboard_data(hours: float = 24) -> "Json":
     """The dashboard document of the last `hours`. See `MetricsService.get_dashboard_data`."""
     return get_metrics_service().get_dashboard_data(hours)
 
 
-def get_alerts(hours: float = 24) -> list[Json]:
+def get_alerts(hours: float = 24) -> "list[Json]":
     """What is wrong in the last `hours`. See `MetricsService.get_alerts`."""
     return get_metrics_service().get_alerts(hours)

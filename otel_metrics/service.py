@@ -4,12 +4,13 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from otel_metrics.errors import OtelMetricsError
+from otel_metrics.errors import SettingError
 from otel_metrics.model.identity import IdHasher, new_session_id
 from otel_metrics.model.losses import Losses
 from otel_metrics.model.records import Json
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _SYNC_EVERY_S = 0.1
 _EXIT_WAIT_S = 1.0
+_ASK_WAIT_S = 10.0
 
 
 class MetricsService:
@@ -62,13 +64,15 @@ class MetricsService:
 
     def _open_recording(self) -> None:
         settings = self.settings
-        self._layout.prepare()
+        with _usable(self._layout):
+            self._layout.prepare()
+            key = load_key(self._layout, settings.id_key)
         resource: Json = {}
         self._journal = Journal(
             self._layout, max_bytes=settings.log_max_bytes, durability=settings.durability, resource=lambda: resource
         )
         ledger = JournalLedger(self._journal, self.losses)
-        hasher = IdHasher(load_key(self._layout, settings.id_key))
+        hasher = IdHasher(key)
         guard = Guard(self.losses, strict=settings.strict)
         telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings), hasher)
         resource.update(telemetry.resource)
@@ -100,6 +104,10 @@ class MetricsService:
         self, session_id: str, user_id: object, chat_id: object, stage: str, **metadata: object
     ) -> ProcessingTimer:
         """Times a stage in `with` or `async with`; see `ProcessingTimer`."""
+        return self.open_timer(session_id, user_id, chat_id, stage, metadata)
+
+    def open_timer(self, session_id: str, user_id: object, chat_id: object, stage: str, metadata: Json) -> ProcessingTimer:
+        """`timer` with its metadata as one dict, which the timer keeps."""
         return ProcessingTimer(self.kit, session_id, user_id, chat_id, stage, metadata)
 
     def record_stage(
@@ -180,20 +188,23 @@ class MetricsService:
 
             self._answers = Answers(self.storage, self.settings, self._clock)
         if self.settings.enabled:
-            self.flush()
+            self._drain(_ASK_WAIT_S)
         return self._answers
 
     # --- living and ending -----------------------------------------------------------------------------------
 
     def flush(self, timeout_s: float = 10.0) -> None:
         """Moves what is recorded into the tables and sends what waits for OTLP; waits at most `timeout_s` for each."""
+        self._drain(timeout_s)
+        self._flush_telemetry(timeout_s)
+
+    def _drain(self, timeout_s: float) -> None:
         if self.kit is None:
             return
         try:
             self.storage.drain(timeout_s)
-        except OtelMetricsError as error:
+        except Exception as error:
             self.kit.guard.caught("flush", error)
-        self._flush_telemetry(timeout_s)
 
     def shutdown(self) -> None:
         """Ends recording: the tables get what is written, OTLP what waits; a second call does nothing."""
@@ -239,6 +250,9 @@ class MetricsService:
         """In a forked child: its own background thread; stages that the parent has open stay the parent's."""
         self.losses.forget()
         if self.kit is not None:
+            for timers in self.kit.live.values():
+                for timer in timers:
+                    timer.disown()
             self.kit.live.clear()
             self._worker = _Worker(self)
             self._worker.start()
@@ -250,6 +264,18 @@ class MetricsService:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown()
+
+
+@contextmanager
+def _usable(layout: StoreLayout) -> Iterator[None]:
+    """Folders that can not be made or written, in our words."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingError(
+            f"{error.filename or layout.database} can not be made or read ({error.strerror or error})",
+            "a database and a log file in folders that can be written", "set METRICS_DATABASE and METRICS_LOG_FILE",
+        ) from error  # fmt: skip
 
 
 class _Worker:

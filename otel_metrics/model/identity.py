@@ -6,6 +6,8 @@ import os
 import re
 from functools import lru_cache
 
+from otel_metrics.model.values import text_of
+
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _PREFIX = b"otel_metrics/1/"  # a version: another rule for deriving ids would get another prefix
 _ID_63_BITS = (1 << 63) - 1
@@ -61,7 +63,7 @@ def as_integer_id(value: object) -> tuple[int, object | None]:
     Integers of 63 bits and their decimal text stay as they are; None and empty text are 0; anything else
     becomes the first 63 bits of a SHA-256, stable across processes.
     """
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         return 0, None
     if isinstance(value, int) and not isinstance(value, bool) and -_ID_63_BITS <= value <= _ID_63_BITS:
         return int(value), None
@@ -69,7 +71,7 @@ def as_integer_id(value: object) -> tuple[int, object | None]:
         number = int(value)
         if -_ID_63_BITS <= number <= _ID_63_BITS:
             return number, None
-    digest = hashlib.sha256(_PREFIX + b"id/" + str(value).encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(_PREFIX + b"id/" + text_of(value).encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") & _ID_63_BITS, value
 
 

@@ -1,7 +1,7 @@
 """Owns what a value from outside may look like in a record: anything comes in, plain JSON of bounded size goes out."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -28,11 +28,22 @@ def clean_text(text: str, limit: int) -> str:
     return text
 
 
-def clean_value(value: object, limit: int, depth: int = 0) -> Any:
-    """A JSON value for anything: numbers that JSON or 64 bits can not hold become text, what can not be read a placeholder."""
-    if value is None or isinstance(value, bool):
-        return value
+def text_of(value: object, form: Callable[[object], str] = str) -> str:
+    """The value as text by `str` (or `repr`); a placeholder where its own method fails."""
     try:
+        return form(value)
+    except Exception:  # a value's own __str__ may do anything; the record must survive it
+        return UNREADABLE
+
+
+def clean_value(value: object, limit: int, depth: int = 0, missed: Callable[[], object] | None = None) -> Any:
+    """A JSON value for anything: numbers that JSON or 64 bits can not hold become text, what can not be read a placeholder.
+
+    `missed` is called for every placeholder.
+    """
+    try:
+        if value is None or isinstance(value, bool):
+            return value
         if isinstance(value, str):
             return clean_text(str(value), limit)
         if isinstance(value, int):
@@ -43,26 +54,31 @@ def clean_value(value: object, limit: int, depth: int = 0) -> Any:
             return clean_text(repr(value), limit)
         if isinstance(value, Mapping):
             pairs = list(value.items())[:_MOST_ITEMS]
-            return {clean_text(str(key), 256): clean_value(item, limit, depth + 1) for key, item in pairs}
+            return {clean_text(text_of(key), 256): clean_value(item, limit, depth + 1, missed) for key, item in pairs}
         if isinstance(value, list | tuple | set | frozenset):
-            return [clean_value(item, limit, depth + 1) for item in list(value)[:_MOST_ITEMS]]
+            return [clean_value(item, limit, depth + 1, missed) for item in list(value)[:_MOST_ITEMS]]
         if isinstance(value, bytes | bytearray):
             return f"<{len(value)} bytes>"
         return clean_text(str(value), limit)
     except Exception:  # a value's own __str__, __len__ or items() may do anything; the record must survive it
+        if missed is not None:
+            missed()
         return UNREADABLE
 
 
-def clean_mapping(values: Mapping[str, object], limit: int) -> dict[str, Any]:
+def clean_mapping(
+    values: Mapping[str, object], limit: int, missed: Callable[[], object] | None = None
+) -> dict[str, Any]:
     """A mapping with text keys and JSON values, ready for a record. Plain short values, the usual case, pass quickly."""
     cleaned: dict[str, Any] = {}
     for key, value in values.items():
-        name = key if type(key) is str and key.isprintable() else clean_text(str(key), 256)
-        if isinstance(value, str):
-            plain = type(value) is str and len(value) <= limit and value.isprintable()
+        name = key if type(key) is str and key.isprintable() else clean_text(text_of(key), 256)
+        kind = type(value)
+        if kind is str:
+            plain = len(value) <= limit and value.isprintable()  # type: ignore[arg-type, attr-defined]
         else:
-            plain = value is None or type(value) is bool or (type(value) is int and -_INT64 <= value < _INT64)
-        cleaned[name] = value if plain else clean_value(value, limit)
+            plain = value is None or kind is bool or (kind is int and -_INT64 <= value < _INT64)  # type: ignore[operator]
+        cleaned[name] = value if plain else clean_value(value, limit, 0, missed)
     return cleaned
 
 

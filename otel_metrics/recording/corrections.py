@@ -11,7 +11,7 @@ from otel_metrics.model.attributes import metadata_attributes
 from otel_metrics.model.identity import record_id
 from otel_metrics.model.records import CorrectionMetric, Json
 from otel_metrics.model.times import iso
-from otel_metrics.model.values import clean_mapping, clean_text
+from otel_metrics.model.values import clean_mapping, clean_text, text_of
 from otel_metrics.model.vocabulary import CorrectionType
 from otel_metrics.recording.edits import similarity, word_edit_rate
 from otel_metrics.recording.kit import RecordingKit, integer_ids
@@ -28,13 +28,13 @@ def record_correction(
     """Records what a moderator did to a draft. The row comes from the line alone; the event carries the same id."""
     session_id, notes = kit.session_text(session_id)
     (admin,), originals = integer_ids(admin_user_id=admin_user_id)
-    cleaned = {**clean_mapping(metadata, kit.text_limit), **notes, **originals}
+    cleaned = {**clean_mapping(metadata, kit.text_limit, kit.guard.unreadable), **notes, **originals}
     kind = _checked_type(kit, correction_type, cleaned)
     original, corrected = _text(original_text), _text(corrected_text)
     now_ns = kit.clock.time_ns()
     record = CorrectionMetric(
         record_id(now_ns, kit.new_number()), iso(now_ns), "metric", "correction_recorded", f"Correction recorded: {kind}",
-        session_id, admin, clean_text(str(message_id), 256), kind, len(original), len(corrected),
+        session_id, admin, clean_text(text_of(message_id), 256), kind, len(original), len(corrected),
         _milliseconds(kit, "processing_time_ms", processing_time_ms, cleaned),
         round(word_edit_rate(original, corrected), 6), round(similarity(original, corrected), 6), cleaned, kit.ledger.process,
         retry_count=_milliseconds(kit, "retry_count", retry_count, cleaned) or 0,
@@ -125,12 +125,14 @@ def _decision(record: CorrectionMetric) -> str:
 
 def _checked_type(kit: RecordingKit, given: object, notes: Json) -> str:
     try:
-        return str(CorrectionType(str(given)))
+        return str(CorrectionType(text_of(given)))
     except ValueError:
         kit.guard.complain(
-            "correction_type", f"correction_type={given!r} is not known", f"one of {', '.join(CorrectionType)}"
+            "correction_type",
+            f"correction_type={text_of(given, repr)} is not known",
+            f"one of {', '.join(CorrectionType)}",
         )
-        notes["correction_type"] = clean_text(str(given), 256)
+        notes["correction_type"] = clean_text(text_of(given), 256)
         return _UNKNOWN_TYPE
 
 
@@ -138,9 +140,9 @@ def _checked_satisfaction(kit: RecordingKit, given: object, notes: Json) -> int 
     if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= 5:
         return int(given)
     kit.guard.complain(
-        "satisfaction", f"admin_satisfaction={given!r} is out of range", "an integer from 1 to 5, or None"
+        "satisfaction", f"admin_satisfaction={text_of(given, repr)} is out of range", "an integer from 1 to 5, or None"
     )
-    notes["admin_satisfaction"] = clean_text(str(given), 256)
+    notes["admin_satisfaction"] = clean_text(text_of(given), 256)
     return None
 
 
@@ -150,10 +152,10 @@ def _milliseconds(kit: RecordingKit, name: str, given: object, notes: Json) -> i
         return None
     if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < 1 << 53 and math.isfinite(given):
         return round(given)
-    kit.guard.complain(name, f"{name}={given!r} is not usable", "a number from 0 on, or None")
-    notes[name] = clean_text(str(given), 256)
+    kit.guard.complain(name, f"{name}={text_of(given, repr)} is not usable", "a number from 0 on, or None")
+    notes[name] = clean_text(text_of(given), 256)
     return None
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
+    return "" if value is None else text_of(value)

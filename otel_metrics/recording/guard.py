@@ -32,6 +32,10 @@ class Guard:
         """A record that could not be made, for a reason that is nobody's fault."""
         self._losses.count(reason)
 
+    def unreadable(self) -> None:
+        """A value whose own methods failed: a placeholder stands for it."""
+        self._losses.count("unreadable_value")
+
     def _warn_once(self, key: str, message: str) -> None:
         if key not in self._warned:
             self._warned.add(key)

@@ -12,7 +12,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags,
 from otel_metrics.model.identity import IdHasher, as_integer_id, root_span_id_of, trace_id_of
 from otel_metrics.model.records import Json, ProcessingMetric, Record
 from otel_metrics.model.times import Clock
-from otel_metrics.model.values import clean_text
+from otel_metrics.model.values import clean_text, text_of
 from otel_metrics.recording.guard import Guard
 from otel_metrics.recording.instruments import Instruments
 
@@ -90,10 +90,10 @@ class RecordingKit:
         """The session id as text, and metadata about what was wrong with it."""
         if type(session_id) is str and 0 < len(session_id) <= 256 and session_id.isprintable():
             return session_id, {}
-        text = "" if session_id is None else str(session_id)
+        text = "" if session_id is None else text_of(session_id)
         if not text.strip():
             self.guard.complain(
-                "empty_session_id", f"session_id={session_id!r} is empty", "the text that create_session() gave"
+                "empty_session_id", f"session_id={text!r} is empty", "the text that create_session() gave"
             )
             return UNKNOWN_SESSION, {"session_id": clean_text(text, 256)}
         return clean_text(text, 256), {}
@@ -106,5 +106,5 @@ def integer_ids(**ids: object) -> tuple[list[int], Json]:
         number, original = as_integer_id(value)
         numbers.append(number)
         if original is not None:
-            originals[name] = clean_text(str(original), 256)
+            originals[name] = clean_text(text_of(original), 256)
     return numbers, originals

@@ -5,7 +5,7 @@ from opentelemetry.context import get_current
 from otel_metrics.model import names
 from otel_metrics.model.records import Json, ProcessingMetric
 from otel_metrics.model.times import iso
-from otel_metrics.model.values import clean_mapping, clean_text
+from otel_metrics.model.values import clean_mapping, clean_text, text_of
 from otel_metrics.recording.kit import RecordingKit
 
 _RANK = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50, "metric": 100}
@@ -62,14 +62,15 @@ def _line(kit: RecordingKit, level: str, event_type: str, message: str, fields: 
         "kind": "log",
         "timestamp": iso(kit.clock.time_ns()),
         "level": level,
-        "event_type": clean_text(str(event_type), 256),
-        "message": clean_text(str(message), kit.text_limit),
+        "event_type": clean_text(text_of(event_type), 256),
+        "message": clean_text(text_of(message), kit.text_limit),
     }
     stage = get_current().get(names.STAGE_CONTEXT)
     if isinstance(stage, ProcessingMetric):
         line["session_id"] = stage.session_id
-    for key, value in clean_mapping(fields, kit.text_limit).items():
-        line[f"field_{key}" if key in RESERVED else key] = value
-    if not isinstance(line.get("session_id", ""), str):
-        line["session_id"] = str(line["session_id"])
+    for key, value in clean_mapping(fields, kit.text_limit, kit.guard.unreadable).items():
+        if key != "session_id":
+            line[f"field_{key}" if key in RESERVED else key] = value
+        elif value is not None:  # of no session: as if it had not been given
+            line[key] = str(value)
     return line

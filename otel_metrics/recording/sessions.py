@@ -11,7 +11,7 @@ from otel_metrics.model.attributes import root_attributes
 from otel_metrics.model.identity import new_session_id, root_span_id_of, session_start_ns, trace_id_of
 from otel_metrics.model.records import Json, SessionBegin, SessionEnd
 from otel_metrics.model.times import iso
-from otel_metrics.model.values import clean_mapping, clean_text
+from otel_metrics.model.values import clean_mapping, clean_text, text_of
 from otel_metrics.model.vocabulary import SessionOutcome
 from otel_metrics.recording.kit import RecordingKit, integer_ids
 
@@ -33,7 +33,7 @@ class Sessions:
         session_id = new_session_id(now_ns)
         try:
             (user, chat), originals = integer_ids(user_id=user_id, chat_id=chat_id)
-            cleaned = {**clean_mapping(metadata, kit.text_limit), **originals}
+            cleaned = {**clean_mapping(metadata, kit.text_limit, kit.guard.unreadable), **originals}
             record = SessionBegin(
                 session_id,
                 iso(now_ns),
@@ -58,12 +58,13 @@ class Sessions:
         if session_id in self._ended:
             return
         metadata: Json = {}
-        if outcome not in SessionOutcome.__members__.values():
-            kit.guard.complain("outcome", f"outcome={outcome!r} is not known", f"one of {', '.join(SessionOutcome)}")
-            metadata["outcome"] = clean_text(str(outcome), 256)
-            outcome = SessionOutcome.FAILED
+        chosen = text_of(outcome)
+        if chosen not in SessionOutcome.__members__.values():
+            kit.guard.complain("outcome", f"outcome={chosen!r} is not known", f"one of {', '.join(SessionOutcome)}")
+            metadata["outcome"] = clean_text(chosen, 256)
+            chosen = SessionOutcome.FAILED.value
         _remember(self._ended, session_id, None)
-        self._emit_root(session_id, str(outcome), metadata)
+        self._emit_root(session_id, chosen, metadata)
 
     def _emit_root(self, session_id: str, outcome: str, metadata: Json) -> None:
         kit = self._kit

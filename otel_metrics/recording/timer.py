@@ -1,6 +1,7 @@
 """Owns the stage: a span that is timed around a block, or written afterwards with times that the caller gives."""
 
-import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,8 +10,8 @@ from opentelemetry.trace import INVALID_SPAN, Span, set_span_in_context
 
 from otel_metrics.model import names
 from otel_metrics.model.records import Json, ProcessingMetric
-from otel_metrics.model.times import TimeInput, iso, to_ns
-from otel_metrics.model.values import UNREADABLE, clean_mapping, clean_text
+from otel_metrics.model.times import TIME_FORMS, TimeInput, iso, to_ns
+from otel_metrics.model.values import clean_mapping, clean_text, text_of
 from otel_metrics.model.vocabulary import ProcessingStage
 from otel_metrics.recording.kit import RecordingKit, integer_ids
 
@@ -46,7 +47,7 @@ class ProcessingTimer:
 
     def fail(self, reason: object) -> None:
         """Marks the stage failed; the reason stays in the local store, what leaves is `error.type` = "failed"."""
-        self._failure = _text_of(reason)
+        self._failure = text_of(reason)
 
     def __enter__(self) -> Self:
         if self._kit is not None:
@@ -64,6 +65,12 @@ class ProcessingTimer:
                 self._stop(self._kit, self._span, error)
             except Exception as fault:
                 self._kit.guard.caught("timer", fault)
+        elif self._token is not None:  # disowned
+            detach(self._token)
+
+    def disown(self) -> None:
+        """In a forked child: the stage stays the parent's, whose end counts; the child's end of it writes nothing."""
+        self._span = None
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -91,7 +98,7 @@ class ProcessingTimer:
     def _stop(self, kit: RecordingKit, span: Span, error: BaseException | None) -> None:
         end_ns = self._start_ns + max(0, kit.clock.perf_counter_ns() - self._tick)
         detach(self._token)
-        self._span = None
+        self._span = self._token = None
         record = self._record
         live = kit.live.get(record.session_id)
         if live is not None:
@@ -99,11 +106,15 @@ class ProcessingTimer:
                 live.remove(self)
             if not live:
                 kit.live.pop(record.session_id, None)
-        if self.metadata != self._known:
-            late = {key: value for key, value in self.metadata.items() if self._known.get(key, self) != value}
-            record.metadata = {**record.metadata, **clean_mapping(late, kit.text_limit)}
+        try:
+            changed = self.metadata != self._known
+        except Exception:  # values such as arrays give no plain answer
+            changed = True
+        if changed and isinstance(self.metadata, Mapping):
+            late = clean_mapping(dict(self.metadata), kit.text_limit, kit.guard.unreadable)
+            record.metadata = {**record.metadata, **late}
         if error is not None:
-            mark_failed(record, _type_of(error), clean_text(_text_of(error), kit.text_limit))
+            mark_failed(record, _type_of(error), clean_text(text_of(error), kit.text_limit))
         elif self._failure is not None:
             mark_failed(record, _FAILED, clean_text(self._failure, kit.text_limit))
         kit.stages.end(record, span, end_ns)
@@ -120,14 +131,14 @@ def record_stage(
     start_time: TimeInput, end_time: TimeInput | None, success: bool, error_message: str | None, metadata: Json,
 ) -> None:  # fmt: skip
     """Writes a stage whose times are known: one that began in another process, such as a wait in a queue."""
-    record = new_stage(kit, session_id, user_id, chat_id, stage, metadata)
+    record = new_stage(kit, session_id, user_id, chat_id, stage, metadata, kit.guard.unreadable)
     end_ns = _time_or(kit, end_time, kit.clock.time_ns(), record)
     start_ns = _time_or(kit, start_time, end_ns, record)
     if end_ns < start_ns:
         end_ns = start_ns
         record.metadata[MARK] = "end_before_start"
     record.end_time = iso(end_ns)
-    message = None if error_message is None else clean_text(_text_of(error_message), kit.text_limit)
+    message = None if error_message is None else clean_text(text_of(error_message), kit.text_limit)
     span, context = start_stage(kit, record, start_ns)
     if not success:
         mark_failed(record, _FAILED, message)
@@ -138,16 +149,17 @@ def record_stage(
 
 
 def new_stage(
-    kit: RecordingKit, session_id: str, user_id: object, chat_id: object, stage: str, metadata: Json
-) -> ProcessingMetric:
-    """The record of a stage that begins now."""
+    kit: RecordingKit, session_id: str, user_id: object, chat_id: object, stage: str, metadata: Json,
+    missed: Callable[[], object] | None = None,
+) -> ProcessingMetric:  # fmt: skip
+    """The record of a stage that begins now; `missed` is called for every value that can not be read."""
     session_id, notes = kit.session_text(session_id)
     if type(user_id) is int and type(chat_id) is int and user_id.bit_length() < 63 and chat_id.bit_length() < 63:
         user, chat = user_id, chat_id
     else:
         (user, chat), originals = integer_ids(user_id=user_id, chat_id=chat_id)
         notes = {**notes, **originals}
-    cleaned = clean_mapping(metadata, kit.text_limit)
+    cleaned = clean_mapping(metadata, kit.text_limit, missed)
     if notes:
         cleaned = {**notes, **cleaned}
     if type(stage) is not ProcessingStage:
@@ -159,7 +171,7 @@ def new_stage(
 
 
 def _checked_stage(kit: RecordingKit, stage: object, notes: Json) -> str:
-    text = str(stage)
+    text = text_of(stage)
     if 0 < len(text) <= 64 and text.isprintable():
         return text
     kit.guard.complain(
@@ -219,23 +231,20 @@ def mark_failed(record: ProcessingMetric, error_type: str, message: str | None) 
 def _time_or(kit: RecordingKit, value: TimeInput | None, otherwise: int, record: ProcessingMetric) -> int:
     if value is None:
         return otherwise
-    try:
-        return to_ns(value)
-    except (ValueError, TypeError, OverflowError):
-        kit.guard.complain("time", f"time {value!r} can not be read", "a datetime, epoch seconds or ISO-8601 text")
-        record.metadata["unreadable_time"] = clean_text(_text_of(value), 256)
-        return otherwise
+    with suppress(ValueError, TypeError, OverflowError, OSError):
+        time_ns = to_ns(value)
+        if 0 <= time_ns <= _LAST_NS:
+            return time_ns
+    kit.guard.complain("time", f"time {text_of(value, repr)} can not be used", f"{TIME_FORMS}, from 1970 to 2262")
+    record.metadata["unreadable_time"] = clean_text(text_of(value), 256)
+    return otherwise
+
+
+_LAST_NS = (1 << 63) - 1  # OTLP and Parquet hold nanoseconds in 64 bits; beyond, a whole batch would not be sent
 
 
 def _type_of(error: BaseException) -> str:
     kind = type(error)
-    if kind is asyncio.CancelledError or kind.__module__ == "builtins":
+    if kind.__module__ == "builtins":
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _text_of(value: object) -> str:
-    try:
-        return str(value)
-    except Exception:  # an exception's own __str__ may fail; the stage is recorded all the same
-        return UNREADABLE

@@ -36,6 +36,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     with _telling(path):
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
         try:
+            _check_owner(connection, path)  # before anything is changed
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             _migrate(connection, path)
@@ -51,9 +52,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     with _telling(path):
         connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
         with closing(connection):
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise _newer(path, version)
+            _check_owner(connection, path)
             connection.execute("BEGIN")
             yield connection
 
@@ -71,14 +70,25 @@ def note_deletions(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'deletions'")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses a database of a newer program, and one of another program, which also may number its schema."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if (version or application) and application != APPLICATION_ID:
+        raise StoreError(
+            f"{path} is another program's database (application id {application}, schema {version})",
+            "a file of otel_metrics, or none", "set METRICS_DATABASE to another path",
+        )  # fmt: skip
     if version > SCHEMA_VERSION:
         raise _newer(path, version)
-    if version == SCHEMA_VERSION:
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
         seed = version == 0 and _set_seed_tables_aside(connection, path)
         for number, script in MIGRATIONS:
             if number > version:

@@ -1,33 +1,42 @@
 """Owns the way from the journal into the tables: every whole line exactly once, whatever dies when."""
 
 import fcntl
+import itertools
 import os
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections import defaultdict
 from contextlib import closing
-from dataclasses import dataclass, field
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import msgspec
 
-from otel_metrics.model.records import FileBegin, Record, decode_record
+from otel_metrics.model.records import FileBegin
 from otel_metrics.store.database import next_seq, open_writer
 from otel_metrics.store.journal import read_header
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.locks import FileLock
+from otel_metrics.store.rows import (
+    LINES,
+    ORDER,
+    RUNNING,
+    SESSION_OF_STAGE,
+    SESSIONS_SEEN,
+    STAGES,
+    Line,
+    Row,
+    Target,
+    in_blocks,
+)
 
-_BATCH_BYTES = 1 << 20
+_BATCH_BYTES = 4 << 20
+_BLOCK_ROWS = 500  # with 20 columns well below SQLite's 32,766 parameters
 _LINE_START = b'{"kind":"'
 _KIND_AT = len(_LINE_START)
-_STATEMENTS = {
-    entry.name.removesuffix(".sql"): entry.read_text(encoding="utf-8")
-    for entry in (files("otel_metrics.store") / "ingest").iterdir()
-    if entry.name.endswith(".sql")
-}
-_decode_any = msgspec.json.Decoder(dict[str, Any]).decode
+_HEADER = b'{"kind":"file"'
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -40,13 +49,37 @@ class DrainReport:
     held: bool = False
 
 
-@dataclass(slots=True)
 class _Batch:
-    """The checked lines of one transaction, by kind."""
+    """The lines of one transaction, checked and made into rows."""
 
-    lines: dict[str, list[bytes]] = field(default_factory=dict)
-    begun: dict[bytes, bytes] = field(default_factory=dict)
-    rejected: list[bytes] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.rows: defaultdict[Target, list[Row]] = defaultdict(list)
+        self.sessions: dict[str, Row] = {}
+        self.running: dict[str, Row] = {}
+        self.ended: list[str] = []
+        self.rejected: list[bytes] = []
+        self.stored = 0
+
+    def add(self, reader: Line, line: bytes) -> None:
+        """Takes one line, or raises if it can not be read. A stage that begins and ends in one batch never runs."""
+        row = reader.row_of(line)
+        target = reader.target
+        if target is STAGES:
+            self.rows[STAGES].append(row)
+            metric_id, session_id = row[0], row[1]
+            if session_id not in self.sessions:
+                self.sessions[session_id] = SESSION_OF_STAGE(row)
+            if metric_id in self.running:
+                del self.running[metric_id]
+            else:
+                self.ended.append(metric_id)
+        elif target is RUNNING:
+            self.running[row[0]] = row
+        else:
+            self.rows[target].append(row)
+            if reader.also is not None:
+                self.rows[reader.also.target].append(reader.also.row_of(line))
+        self.stored += 1
 
 
 class Drain:
@@ -129,29 +162,28 @@ class Drain:
         self, connection: sqlite3.Connection, header: FileBegin, offset: int, chunk: bytes, report: DrainReport
     ) -> None:
         """One transaction: the rows of the chunk and the offset behind it."""
-        lines = chunk.split(b"\n")
+        batch = _read(chunk.split(b"\n"))
         try:
-            stored, rejected = self._transaction(connection, header, offset, len(chunk), _sort(lines))
-        except sqlite3.Error as error:
-            if not _is_about_data(error):
-                raise
-            # Some line is not what it looks like: look at each, once, and keep what is sound.
-            stored, rejected = self._transaction(connection, header, offset, len(chunk), _sort(_checked(lines)))
+            stored = self._transaction(connection, header, offset, len(chunk), batch)
+        except (OverflowError, sqlite3.IntegrityError, sqlite3.DataError):
+            # A row that decodes and yet does not fit: find it by storing each line of the chunk by itself.
+            batch = _read_one_by_one(connection, chunk.split(b"\n"))
+            stored = self._transaction(connection, header, offset, len(chunk), batch)
         report.stored += stored
-        report.rejected += rejected
+        report.rejected += len(batch.rejected)
         report.bytes_read += len(chunk)
 
     def _transaction(
         self, connection: sqlite3.Connection, header: FileBegin, offset: int, size: int, batch: _Batch
-    ) -> tuple[int, int]:
+    ) -> int:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            stored = _insert(connection, batch)
+            _insert(connection, batch)
             connection.execute(
                 "INSERT INTO journal_files (journal_id, number, offset, lines, rejected) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (journal_id) DO UPDATE SET offset = excluded.offset, lines = lines + excluded.lines, "
                 "rejected = rejected + excluded.rejected",
-                (header.journal_id, header.number, offset + size, stored, len(batch.rejected)),
+                (header.journal_id, header.number, offset + size, batch.stored, len(batch.rejected)),
             )
             if batch.rejected:
                 self._set_aside(batch.rejected)
@@ -159,7 +191,7 @@ class Drain:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
-        return stored, len(batch.rejected)
+        return batch.stored
 
     def _set_aside(self, lines: list[bytes]) -> None:
         descriptor = open_private(self._layout.rejected_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -169,116 +201,74 @@ class Drain:
             os.close(descriptor)
 
 
-def _insert(connection: sqlite3.Connection, batch: _Batch) -> int:
-    """Puts a batch into the tables, one statement a kind; the lines go in as they are, parsed by SQLite alone."""
-    stored = 0
-    new_stages = 0
-    for kind, name in _ORDER:
-        lines = batch.lines.get(kind)
-        if not lines:
-            continue
-        stored += len(lines)
-        base = next_seq(connection, len(lines))
-        connection.execute(_STATEMENTS[name], {"lines": _array(lines), "base": base})
-        if kind == "stage":
-            new_stages = base
-            connection.execute(_STATEMENTS["running_ended"], {"base": base})
-        elif kind == "end":
-            connection.execute(_STATEMENTS["spans"], {"lines": _array(lines), "base": next_seq(connection, len(lines))})
-    if "stage" in batch.lines:
-        _insert_missing_sessions(connection, new_stages)
-    if batch.begun:
-        lines = list(batch.begun.values())
-        stored += len(lines)
-        connection.execute(_STATEMENTS["running"], {"lines": _array(lines)})
-    return stored
+def _insert(connection: sqlite3.Connection, batch: _Batch) -> None:
+    """Puts a batch into the tables, block by block, each row with a number of the store's cursor."""
+    rows_of = {**batch.rows, SESSIONS_SEEN: list(batch.sessions.values()), RUNNING: list(batch.running.values())}
+    numbered = sum(len(rows) for target, rows in rows_of.items() if target.has_seq)
+    numbers = itertools.count(next_seq(connection, numbered) + 1)
+    for target in ORDER:
+        for rows in in_blocks(rows_of.get(target, []), _BLOCK_ROWS):
+            values: list[object] = []
+            for row in rows:
+                values += row
+                if target.has_seq:
+                    values.append(next(numbers))
+            connection.execute(target.statement(len(rows)), values)
+    if batch.ended and connection.execute("SELECT EXISTS (SELECT 1 FROM running)").fetchone()[0]:
+        for start in range(0, len(batch.ended), _BLOCK_ROWS):
+            ids = batch.ended[start : start + _BLOCK_ROWS]
+            connection.execute(f"DELETE FROM running WHERE metric_id IN ({', '.join('?' * len(ids))})", ids)
 
 
-def _array(lines: list[bytes]) -> str:
-    return (b"[" + b",".join(lines) + b"]").decode()
-
-
-_ORDER = (
-    ("process", "processes"),
-    ("session", "sessions_begun"),
-    ("stage", "processing_metrics"),
-    ("correction", "correction_metrics"),
-    ("system", "system_metrics"),
-    ("span", "spans"),
-    ("end", "sessions_ended"),
-    ("log", "logs"),
-)
-
-
-def _insert_missing_sessions(connection: sqlite3.Connection, base: int) -> None:
-    """A stage may come from a session that nobody created here: it gets its row from the first stages seen."""
-    missing = connection.execute(_STATEMENTS["sessions_missing"], {"base": base}).fetchall()
-    if missing:
-        seq = next_seq(connection, len(missing))
-        connection.executemany(
-            "INSERT INTO sessions (session_id, user_id, chat_id, started_at, seq) VALUES (?, ?, ?, ?, ?)",
-            [(*row, seq + number) for number, row in enumerate(missing, 1)],
-        )
-
-
-def _sort(lines: list[bytes]) -> _Batch:
-    """Sorts lines by the kind that stands at their start. A stage that begins and ends in one batch never runs."""
+def _read(lines: list[bytes]) -> _Batch:
+    """Decodes each line by the kind that stands at its start; what can not be read is rejected."""
     batch = _Batch()
-    by_kind = batch.lines
     for line in lines:
-        if not line:
+        reader = LINES.get(line[_KIND_AT : line.find(b'"', _KIND_AT)])
+        if reader is None or not line.startswith(_LINE_START):
+            if line and not line.startswith(_HEADER):
+                batch.rejected.append(line)
             continue
-        if not (line.startswith(_LINE_START) and line.endswith(b"}")):
-            batch.rejected.append(line)
-            continue
-        kind = line[_KIND_AT : line.find(b'"', _KIND_AT)]
-        if kind == b"stage":
-            batch.begun.pop(line[_STAGE_KEY], None)
-        if kind == b"begin":
-            batch.begun[line[_STAGE_KEY]] = line
-        elif kind == b"file":
-            pass
-        elif kind in _KINDS:
-            by_kind.setdefault(kind.decode(), []).append(line)
-        else:
-            batch.rejected.append(line)
+        try:
+            batch.add(reader, line)
+        except _UNREADABLE:
+            _salvage(line, batch)
     return batch
 
 
-_KINDS = frozenset(kind.encode() for kind, _ in _ORDER)
-_STAGE_KEY = slice(len(b'{"kind":"stage","metric_id":"'), len(b'{"kind":"stage","metric_id":"') + 30)
-
-
-def _checked(lines: list[bytes]) -> list[bytes]:
-    """The slow way: each line decoded against its shape. What fails comes back so marked that sorting rejects it."""
-    return [piece for line in lines if line for piece in _sound_pieces(line)]
-
-
-def _sound_pieces(line: bytes) -> Iterator[bytes]:
-    if _is_sound(line):
-        yield line
-        return
-    # A line torn by a killed writer may be followed by a whole one of another writer without a line end between.
+def _salvage(line: bytes, batch: _Batch) -> None:
+    """A line torn by a killed writer may be followed by a whole one of another writer without a line end between."""
     start = line.rfind(_LINE_START)
-    if start > 0 and _is_sound(line[start:]):
-        yield b"!" + line[:start]
-        yield line[start:]
-    else:
-        yield b"!" + line
+    whole = line[start:]
+    reader = LINES.get(whole[_KIND_AT : whole.find(b'"', _KIND_AT)])
+    if start > 0 and reader is not None:
+        try:
+            batch.add(reader, whole)
+        except _UNREADABLE:
+            pass
+        else:
+            line = line[:start]
+    batch.rejected.append(line)
 
 
-def _is_sound(line: bytes) -> bool:
-    try:
-        if line.startswith(b'{"kind":"log"'):
-            fields = _decode_any(line)
-            return all(isinstance(fields.get(name), str) for name in ("timestamp", "level", "event_type", "message"))
-        record: Record = decode_record(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return record is not None
+def _read_one_by_one(connection: sqlite3.Connection, lines: list[bytes]) -> _Batch:
+    """The slow way, once, where a batch was refused: each line is tried in a transaction that is taken back."""
+    sound, refused = [], []
+    for line in lines:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _insert(connection, _read([line]))
+            sound.append(line)
+        except (OverflowError, sqlite3.IntegrityError, sqlite3.DataError):
+            refused.append(line)
+        finally:
+            connection.execute("ROLLBACK")
+    batch = _read(sound)
+    batch.rejected += refused
+    return batch
 
 
-def _whole_lines(chunk: bytes, file: Any) -> bytes:
+def _whole_lines(chunk: bytes, file: IO[bytes]) -> bytes:
     """Up to the last line end; a single line longer than a batch is read to its end."""
     end = chunk.rfind(b"\n")
     if end < 0 and len(chunk) == _BATCH_BYTES:
@@ -293,9 +283,3 @@ def _lockable(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _is_about_data(error: sqlite3.Error) -> bool:
-    """Whether the lines are at fault and not the database: broken JSON, a missing field, text that is not UTF-8."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}

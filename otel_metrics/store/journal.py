@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Journal:
     ) -> None:
         self._layout = layout
         self._max_bytes = max_bytes
+        self._look_after_bytes = min(_LOOK_AFTER_BYTES, max_bytes // 4)
         self._durability = durability
         self._resource = resource
         self._rotate_lock = FileLock(layout.rotate_lock)
@@ -71,8 +73,9 @@ class Journal:
         else:
             self._unsynced = True
         self._since_look += len(line)
-        if self._since_look >= _LOOK_AFTER_BYTES:
-            self.look()
+        if self._since_look >= self._look_after_bytes:
+            with suppress(OSError):  # the line is kept; a later look makes the next file
+                self.look()
 
     def look(self) -> None:
         """Follows a rotation that another process made, or makes one where the file is full."""
@@ -80,7 +83,8 @@ class Journal:
         if self._descriptor < 0:
             return
         with self._opening:
-            if _same_file(self._descriptor, self._layout.log_file):
+            # A file that somebody emptied has lost its header: `_replace_descriptor` sets it aside and begins another.
+            if _same_file(self._descriptor, self._layout.log_file) and _is_journal(self._descriptor):
                 if os.fstat(self._descriptor).st_size < self._max_bytes:
                     return
                 self._rotate()
@@ -108,7 +112,8 @@ class Journal:
                     os.getpid(), socket.gethostname(), self._resource(),
                 )  # fmt: skip
                 try:
-                    os.write(descriptor, encode_line(greeting))
+                    line = encode_line(greeting)
+                    self._torn = os.write(descriptor, line) != len(line)
                 except BaseException:
                     os.close(descriptor)
                     raise
@@ -133,19 +138,15 @@ class Journal:
                 self._create_current()
                 continue
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-                if not _same_file(descriptor, path):
-                    os.close(descriptor)
-                    continue
-                if not _is_journal(descriptor):
-                    os.close(descriptor)
+                if _share(descriptor) and _same_file(descriptor, path):
+                    if _is_journal(descriptor):
+                        _end_last_line(descriptor)
+                        return descriptor
                     self._set_foreign_aside()
-                    continue
-                _end_last_line(descriptor)
             except BaseException:
                 os.close(descriptor)
                 raise
-            return descriptor
+            os.close(descriptor)
 
     def _create_current(self) -> None:
         with self._rotate_lock:
@@ -165,14 +166,13 @@ class Journal:
         draft = layout.log_file.with_name(f".{layout.log_file.name}.{os.getpid()}.{threading.get_ident()}")
         descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            os.write(descriptor, encode_line(header))
+            line = encode_line(header)
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, "the disk took only a part of the first line", str(layout.log_file))
+            with suppress(FileExistsError):
+                os.link(draft, layout.log_file)
         finally:
             os.close(descriptor)
-        try:
-            os.link(draft, layout.log_file)
-        except FileExistsError:
-            pass
-        finally:
             draft.unlink()
 
     def _rotate(self) -> None:
@@ -225,6 +225,15 @@ def read_header(path: Path) -> FileBegin | None:
         return msgspec.json.decode(first, type=FileBegin)
     except msgspec.DecodeError:
         return None
+
+
+def _share(descriptor: int) -> bool:
+    """Takes the shared lock; False where a drain has the file to itself, which happens to rotated ones alone."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _process_token() -> str:

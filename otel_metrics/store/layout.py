@@ -49,7 +49,10 @@ class StoreLayout:
     def prepare(self) -> None:
         """Makes the folders, private to the owner."""
         for folder in {self.database.parent, self.log_file.parent}:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not folder.is_dir():
+                # Not `parents=True`: that would make the folders above with the umask's rights.
+                for one in [*reversed(folder.parents), folder]:
+                    one.mkdir(mode=0o700, exist_ok=True)
 
 
 def open_private(path: Path, flags: int) -> int:

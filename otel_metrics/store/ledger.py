@@ -29,18 +29,25 @@ class JournalLedger:
         try:
             self._journal.append(encode_line(record))
         except OSError as error:
-            self._lost(errno.errorcode.get(error.errno or 0, "OSError"), error)
-            return False
+            return self.lost(errno.errorcode.get(error.errno or 0, "OSError"), error)
+        except Exception as error:  # a record from a stranger's span may hold anything; the bot must not see it
+            return self.lost("unwritable_record", error)
         return True
 
-    def _lost(self, reason: str, error: OSError) -> None:
+    def close(self) -> None:
+        """Lets go of the log file; a later record opens it again."""
+        self._journal.close()
+
+    def lost(self, reason: str, error: Exception) -> bool:
+        """Counts a record that could not be kept and warns about it, once a minute; always False."""
         count = self._losses.count(reason)
         now = time.monotonic()
         if now >= self._next_warning:
             self._next_warning = now + _WARN_EVERY_S
             warnings.warn(
-                f"otel_metrics: {count} records lost so far because the log could not be written ({error}); "
+                f"otel_metrics: {count} records lost so far because they could not be written ({error}); "
                 "the bot goes on, recording resumes by itself",
                 RuntimeWarning,
                 stacklevel=2,
             )
+        return False

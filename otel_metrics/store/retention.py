@@ -48,8 +48,8 @@ def _prune_rows(connection: sqlite3.Connection, cutoff: str, pruned: Pruned) -> 
             if count:
                 pruned.rows[table] = count
         count = connection.execute(
-            "DELETE FROM sessions WHERE coalesce(ended_at, started_at) < ? AND NOT EXISTS "
-            "(SELECT 1 FROM processing_metrics AS stage WHERE stage.session_id = sessions.session_id)",
+            "DELETE FROM sessions WHERE coalesce(ended_at, started_at) < ? AND session_id NOT IN "
+            "(SELECT session_id FROM processing_metrics)",  # not a correlated question: there is no index to answer it
             (cutoff,),
         ).rowcount
         if count:

@@ -1,14 +1,18 @@
 """Owns the store as a whole for who uses it: draining, retention, reading, and what there is to tell of its state."""
 
-import sqlite3
 import time
 from contextlib import AbstractContextManager, closing
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from otel_metrics.settings import Settings
-from otel_metrics.store.database import open_writer, reading
-from otel_metrics.store.drain import Drain, DrainReport
 from otel_metrics.store.layout import StoreLayout
-from otel_metrics.store.retention import Pruned, prune
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from otel_metrics.store.drain import Drain, DrainReport
+    from otel_metrics.store.retention import Pruned
 
 _PRUNE_EVERY_S = 3600.0
 
@@ -19,10 +23,16 @@ class MetricsStorage:
     def __init__(self, layout: StoreLayout, settings: Settings) -> None:
         self.layout = layout
         self._settings = settings
-        self._drain = Drain(layout)
         self._next_prune = time.monotonic() + _PRUNE_EVERY_S
 
-    def drain(self, timeout_s: float = 0.0) -> DrainReport:
+    @cached_property
+    def _drain(self) -> "Drain":
+        """SQLite is loaded with the first drain and not at a bot's start."""
+        from otel_metrics.store.drain import Drain
+
+        return Drain(self.layout)
+
+    def drain(self, timeout_s: float = 0.0) -> "DrainReport":
         """Moves what the journal holds into the tables; one pass at a time among all processes."""
         report = self._drain.run(timeout_s)
         if time.monotonic() >= self._next_prune:
@@ -30,8 +40,11 @@ class MetricsStorage:
             self.prune()
         return report
 
-    def prune(self, now_ns: int | None = None) -> Pruned:
+    def prune(self, now_ns: int | None = None) -> "Pruned":
         """Deletes what is older than the retention time, and rotated logs beyond the number that is kept."""
+        from otel_metrics.store.database import open_writer
+        from otel_metrics.store.retention import prune
+
         now_ns = time.time_ns() if now_ns is None else now_ns
         with self._drain.leading(), closing(open_writer(self.layout.database)) as connection:
             return prune(
@@ -39,8 +52,10 @@ class MetricsStorage:
                 backups=self._settings.log_backups,
             )  # fmt: skip
 
-    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+    def reading(self) -> "AbstractContextManager[sqlite3.Connection]":
         """A connection that only reads, in one transaction."""
+        from otel_metrics.store.database import reading
+
         return reading(self.layout.database)
 
     def exists(self) -> bool:

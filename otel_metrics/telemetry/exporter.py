@@ -13,11 +13,13 @@ from otel_metrics.model.identity import record_id, session_start_ns
 from otel_metrics.model.losses import Losses
 from otel_metrics.model.records import Json, ProcessingMetric, SessionEnd, SpanEnded, StageBegin
 from otel_metrics.model.times import iso
-from otel_metrics.model.values import clean_mapping
+from otel_metrics.model.values import clean_mapping, clean_text
 from otel_metrics.settings import Settings, load
 from otel_metrics.store.journal import Journal
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.ledger import JournalLedger
+
+_WRITTEN_TO = "_otel_metrics_written_to"  # the name under which a span carries the store that has it
 
 
 class StoreSpanExporter(SpanExporter):
@@ -31,7 +33,20 @@ class StoreSpanExporter(SpanExporter):
     def __init__(self, *, ledger: JournalLedger | None = None, settings: Settings | None = None) -> None:
         settings = settings or load()
         self._limit = settings.text_limit
+        self._own = ledger is None
         self.ledger = ledger or _ledger_of(settings)
+
+    def follow(self, other: "StoreSpanExporter") -> None:
+        """Writes into the other one's store from now on: a process that has a service has one store."""
+        self.shutdown()
+        self.ledger, self._own = other.ledger, False
+
+    def mark_written(self, span: ReadableSpan) -> bool:
+        """Notes on the span that it is in this store; False if it was. Several ways may lead a span here."""
+        if getattr(span, _WRITTEN_TO, None) is self.ledger:
+            return False
+        setattr(span, _WRITTEN_TO, self.ledger)
+        return True
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Writes the spans; what the disk does not take is counted, and reported as a failure."""
@@ -41,7 +56,7 @@ class StoreSpanExporter(SpanExporter):
     def write(self, span: ReadableSpan) -> bool:
         """Writes one span; True if it was kept or is none of ours."""
         context = span.get_span_context()
-        if context is None:
+        if context is None or not self.mark_written(span):
             return True
         record = pending.pop(context.span_id)
         if isinstance(record, ProcessingMetric):
@@ -56,7 +71,7 @@ class StoreSpanExporter(SpanExporter):
         session_id = attributes.get(names.SESSION_ID) or _session_of_trace(context.trace_id)
         if not session_id:
             return True
-        return self.ledger.append(self._foreign_record(span, context, str(session_id), attributes))
+        return self.ledger.append(self._foreign_record(span, context, clean_text(str(session_id), 256), attributes))
 
     def write_stage(
         self, record: ProcessingMetric, start_ns: int, end_ns: int, status: StatusCode,
@@ -87,7 +102,9 @@ class StoreSpanExporter(SpanExporter):
         )  # fmt: skip
 
     def shutdown(self) -> None:
-        """Nothing is held back: every line is written when its span ends."""
+        """Lets go of the log file, which a later span opens again; nothing is held back."""
+        if self._own:
+            self.ledger.close()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing is held back, so there is nothing to flush."""
@@ -153,8 +170,11 @@ class StoreSpanProcessor(SpanProcessor):
             self.exporter.write_begin(record)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Writes the span's line."""
-        self.exporter.write(span)
+        """Writes the span's line. A fault stays here: this runs in whatever code ends its span."""
+        try:
+            self.exporter.write(span)
+        except Exception as error:
+            self.exporter.ledger.lost("fault_in_exporter", error)
 
     def shutdown(self) -> None:
         """Nothing is held back."""

@@ -13,10 +13,16 @@ class Pipeline(SynchronousMultiSpanProcessor):
         self._store: StoreSpanProcessor | None = None
         self.others: tuple[SpanProcessor, ...] = ()
 
-    def set_store(self, processor: StoreSpanProcessor | None) -> None:
-        """Puts the store in front, or takes it out."""
+    def set_store(self, processor: StoreSpanProcessor) -> None:
+        """Puts the store in front, in the place of another one."""
         self._store = processor
         self._rebuild()
+
+    def drop_store(self, processor: StoreSpanProcessor) -> None:
+        """Takes the store out, unless another service's is in its place by now."""
+        if self._store is processor:
+            self._store = None
+            self._rebuild()
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Adds a processor behind the store."""

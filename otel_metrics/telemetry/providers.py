@@ -1,9 +1,11 @@
 """Owns OpenTelemetry's providers: joins the user's own, or builds ours with the local store first and OTLP behind it."""
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import Meter
@@ -24,7 +26,12 @@ from otel_metrics.telemetry.pipeline import Pipeline
 from otel_metrics.telemetry.sampler import RecordEverything
 from otel_metrics.telemetry.stages import FastStageSpans
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
 _logger = logging.getLogger(__name__)
+_LAST_SEND_S = 1.5
+"""So long, for spans and for metrics each, the end of a process waits for a collector."""
 
 
 @dataclass(slots=True)
@@ -41,14 +48,26 @@ class Telemetry:
     _flushers: list[Callable[[int], object]] = field(default_factory=list)
 
     def flush(self, timeout_s: float) -> None:
-        """Sends what is waiting for OTLP."""
-        for flush in self._flushers:
-            flush(round(timeout_s * 1000))
+        """Sends what is waiting for OTLP. The SDK's own flush heeds no time, so it runs beside."""
+        deadline = time.monotonic() + timeout_s
+        timeout_ms = round(timeout_s * 1000)
+        threads = [threading.Thread(target=_calmly, args=(one, timeout_ms), daemon=True) for one in self._flushers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
-        """Sends what is waiting and takes our parts out of the provider."""
+        """Sends what is waiting, as far as that is quick, and takes our parts out of the provider."""
         for close in self._closers:
-            close()
+            _calmly(close)
+
+
+def _calmly(call: Callable[..., object], *arguments: object) -> None:
+    try:
+        call(*arguments)
+    except Exception:  # a part of the SDK's failed to end; the others are to end all the same
+        _logger.warning("OTLP could not be ended or flushed", exc_info=True)
 
 
 def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
@@ -73,8 +92,9 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
     stages = None
     pipeline = provider._active_span_processor
     if isinstance(pipeline, Pipeline):
-        pipeline.set_store(StoreSpanProcessor(exporter))
-        closers.append(lambda: pipeline.set_store(None))
+        store = StoreSpanProcessor(exporter)
+        pipeline.set_store(store)
+        closers.append(lambda: pipeline.drop_store(store))
         _add_otlp(pipeline, closers, flushers)
         if isinstance(tracer, SdkTracer):  # with OTEL_SDK_DISABLED it is none, and records nothing
             scope = InstrumentationScope(names.SCOPE, __version__, names.SCHEMA_URL)
@@ -93,11 +113,15 @@ def _add_store(provider: TracerProvider, exporter: StoreSpanExporter) -> None:
     """Adds the store's processor to somebody else's provider; it can not be taken out again, only be turned elsewhere."""
     # OpenTelemetry offers no way to list a provider's processors; without this look a span would be written twice.
     present: Sequence[SpanProcessor] = getattr(provider._active_span_processor, "_span_processors", ())
+    added = False
     for one in present:
         if isinstance(one, StoreSpanProcessor):
-            one.exporter = exporter
-            return
-    provider.add_span_processor(StoreSpanProcessor(exporter))
+            one.exporter.shutdown()
+            one.exporter, added = exporter, True
+        elif isinstance(behind := getattr(one, "span_exporter", None), StoreSpanExporter):
+            behind.follow(exporter)
+    if not added:
+        provider.add_span_processor(StoreSpanProcessor(exporter))
 
 
 def _add_otlp(pipeline: Pipeline, closers: list[Callable[[], object]], flushers: list[Callable[[int], object]]) -> None:
@@ -108,8 +132,17 @@ def _add_otlp(pipeline: Pipeline, closers: list[Callable[[], object]], flushers:
 
     processor = BatchSpanProcessor(exporter_class())
     pipeline.add_span_processor(processor)
-    closers += [processor.shutdown, lambda: pipeline.remove(processor)]
+    closers += [lambda: _shut_down(processor), lambda: pipeline.remove(processor)]
     flushers.append(processor.force_flush)
+
+
+def _shut_down(processor: "BatchSpanProcessor") -> None:
+    """Sends the rest. The processor's own `shutdown` would hold up the end of a bot for 30 s where no collector answers."""
+    batch = getattr(processor, "_batch_processor", None)
+    if batch is None:
+        processor.shutdown()  # type: ignore[no-untyped-call]
+    else:
+        batch.shutdown(_LAST_SEND_S * 1000)
 
 
 def _meter_provider(
@@ -126,7 +159,7 @@ def _meter_provider(
     provider: MeterProvider = MeterProvider(
         [PeriodicExportingMetricReader(exporter_class())], resource=resource, shutdown_on_exit=False
     )
-    return provider, [provider.shutdown], [provider.force_flush]
+    return provider, [lambda: provider.shutdown(_LAST_SEND_S * 1000)], [provider.force_flush]
 
 
 def _otlp_class(signal: str) -> Any:

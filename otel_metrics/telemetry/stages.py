@@ -176,6 +176,7 @@ class FastStageSpans:
         others = self._pipeline.others
         if others:
             readable = self._readable(span)
+            self._exporter.mark_written(readable)
             for processor in others:
                 processor.on_end(readable)
 

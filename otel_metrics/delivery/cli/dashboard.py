@@ -1,0 +1,195 @@
+"""Owns how the dashboard document looks in a terminal: headline tiles, stages, corrections, alerts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import ROUNDED
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from otel_metrics.delivery.cli.bars import WAIT, WORK, Share
+from otel_metrics.delivery.cli.numbers import count, duration, hours_in_words, mean_of_five, percent, stars
+from otel_metrics.delivery.cli.text import clean, short_path
+from otel_metrics.delivery.cli.words import alert_sentence, severity_style
+from otel_metrics.model.vocabulary import ProcessingStage
+
+Document = dict[str, Any]
+_WIDE = 110
+_MOST_ROWS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardView:
+    """The dashboard at whatever width there is; wide ones get more columns."""
+
+    document: Document
+    database: object
+    hours: float
+    as_of: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= _WIDE
+        yield self._title(options.max_width)
+        yield _tiles(self.document)
+        if not self.document["processing_by_stage"] and not self.document["overview"]["total_corrections"]:
+            yield Text(f"Nothing was recorded in the {hours_in_words(self.hours)}. --hours 720 looks back a month.")
+            return
+        yield _stages(self.document, wide=wide)
+        yield _corrections(self.document["corrections"], wide=wide)
+        yield from alert_lines(self.document["alerts"])
+
+    def _title(self, width: int) -> RenderableType:
+        left = Text.assemble(("otel-metrics", "head"), (f"  {hours_in_words(self.hours)}", ""))
+        room = width - left.cell_len - len(self.as_of) - 4
+        right = Text(f"{short_path(self.database, max(8, room))}  {self.as_of}", "quiet")
+        return _two_sides(left, right)
+
+
+def _two_sides(left: RenderableType, right: RenderableType) -> Table:
+    grid = Table.grid(expand=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, justify="right")
+    grid.add_row(left, right)
+    return grid
+
+
+def _tiles(document: Document) -> Table:
+    overview, corrections = document["overview"], document["corrections"]
+    rate = overview["overall_success_rate"]
+    stages = sum(figures["count"] for figures in document["processing_by_stage"].values())
+    failed = round(stages * (1 - rate / 100)) if stages else 0
+    corrected = corrections.get("corrected_sessions")
+    tiles = (
+        ("Sessions", count(overview["total_requests"]), f"{count(stages)} stages", "work"),
+        ("Success", percent(rate) if stages else "–", f"{count(failed)} failed", "bad" if failed else "good"),
+        ("End to end", duration(overview["avg_total_processing_time_ms"] or None), "on average", "work"),
+        (
+            "Corrected",
+            percent(corrections["rate"]) if overview["total_requests"] or overview["total_corrections"] else "–",
+            f"{count(corrected)} sessions" if corrected is not None else "of sessions",
+            "warn" if any(alert["type"] == "high_correction_rate" for alert in document["alerts"]) else "work",
+        ),
+    )
+    grid = Table.grid(expand=True)
+    for _ in tiles:
+        grid.add_column(ratio=1)
+    grid.add_row(*(_tile(*tile) for tile in tiles))
+    return grid
+
+
+def _tile(name: str, value: str, beside: str, style: str) -> Panel:
+    content = Text.assemble((value, f"bold {style}"), (f"  {beside}", "quiet"), no_wrap=True, overflow="ellipsis")
+    return Panel(content, title=name, title_align="left", box=ROUNDED, border_style="quiet")
+
+
+def _stages(document: Document, *, wide: bool) -> RenderableType:
+    stages: dict[str, Document] = document["processing_by_stage"]
+    slow = {alert.get("stage") for alert in document["alerts"] if alert["type"] == "slow_processing"}
+    table = plain_table()
+    table.add_column("Stage", no_wrap=True, overflow="ellipsis", max_width=40 if wide else 22)
+    for name in ("count", "mean", "p50", "p95", "p99", "ok"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("in all", justify="right", no_wrap=True)
+        table.add_column("share", justify="right", no_wrap=True)
+    table.add_column(_legend(), ratio=1, no_wrap=True, min_width=8)
+    whole = sum(_total_ms(figures) for figures in stages.values())
+    for name, figures in stages.items():
+        share = _total_ms(figures) / whole if whole else 0.0
+        kind = "wait" if name == ProcessingStage.MODERATION_QUEUE else "work"
+        mean = Text(duration(figures["avg_duration_ms"]), "mark" if name in slow else "")
+        cells: list[RenderableType] = [
+            Text(clean(name), "wait" if kind == "wait" else ""), count(figures["count"]), mean,
+            *(duration(figures[key]) for key in ("p50_ms", "p95_ms", "p99_ms")), _rate(figures["success_rate"]),
+        ]  # fmt: skip
+        if wide:
+            cells += [duration(_total_ms(figures)), percent(share * 100)]
+        table.add_row(*cells, Share(share, kind))
+    return table
+
+
+def _total_ms(figures: Document) -> float:
+    total: float = figures.get("total_ms") or (figures["count"] * (figures["avg_duration_ms"] or 0.0))
+    return total
+
+
+def _legend() -> Text:
+    return Text.assemble((WORK, "work"), " work ", (WAIT, "wait"), " wait", no_wrap=True, overflow="ellipsis")
+
+
+def _rate(rate: float | None) -> Text:
+    style = "" if rate is None or rate >= 99 else "warn" if rate >= 95 else "bad"
+    return Text(percent(rate), style)
+
+
+def _corrections(corrections: Document, *, wide: bool) -> RenderableType:
+    if not corrections["by_type"]:
+        return Text("No corrections.", "quiet")
+    grid = Table.grid(expand=True, padding=(0, 0, 0, 3))
+    grid.add_column(ratio=1)
+    grid.add_column(ratio=1)
+    grid.add_row(_by_type(corrections["by_type"], wide=wide), _by_moderator(corrections["by_admin"], wide=wide))
+    return grid
+
+
+def _by_type(by_type: dict[str, Document], *, wide: bool) -> RenderableType:
+    table = plain_table()
+    table.add_column("Corrections", no_wrap=True, overflow="ellipsis", max_width=32 if wide else 20)
+    table.add_column("count", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("time", justify="right", no_wrap=True)
+        table.add_column("edited", justify="right", no_wrap=True)
+    table.add_column("", ratio=1, min_width=4)
+    most = max(figures["total_count"] for figures in by_type.values())
+    for name, figures in list(by_type.items())[:_MOST_ROWS]:
+        cells: list[RenderableType] = [Text(clean(name)), count(figures["total_count"])]
+        if wide:
+            cells += [duration(figures.get("avg_processing_time_ms")), edited(figures.get("avg_word_edit_rate"))]
+        table.add_row(*cells, Share(figures["total_count"] / most, most=30))
+    return _with_rest(table, len(by_type), "types")
+
+
+def _by_moderator(by_admin: dict[str, Document], *, wide: bool) -> RenderableType:
+    table = plain_table()
+    table.add_column("Moderator", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("count", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("rejected", justify="right", no_wrap=True)
+        table.add_column("edited", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("content" if wide else "★", justify="right", no_wrap=True)
+    for name, figures in list(by_admin.items())[:_MOST_ROWS]:
+        cells: list[RenderableType] = [Text(clean(name).removeprefix("admin_")), count(figures["total_corrections"])]
+        if wide:
+            cells += [count(figures.get("rejections")), edited(figures.get("avg_word_edit_rate"))]
+        satisfaction = figures.get("avg_satisfaction")
+        shown = mean_of_five(satisfaction)
+        if wide and satisfaction is not None:
+            shown = f"{stars(satisfaction)} {satisfaction:.1f}"
+        table.add_row(*cells, duration(figures.get("avg_processing_time_ms")), Text(shown, "mark"))
+    return _with_rest(table, len(by_admin), "moderators")
+
+
+def _with_rest(table: Table, rows: int, what: str) -> RenderableType:
+    if rows <= _MOST_ROWS:
+        return table
+    return Group(table, Text(f"and {rows - _MOST_ROWS} more {what} (--format json has all)", "quiet"))
+
+
+def edited(word_edit_rate: float | None) -> str:
+    """A word edit rate as a percentage."""
+    return percent(None if word_edit_rate is None else 100 * word_edit_rate)
+
+
+def alert_lines(alerts: list[Document]) -> list[Text]:
+    """One sentence for each alert, or one that says that there is none."""
+    if not alerts:
+        return [Text.assemble(("✓ ", "good"), "No alerts.")]
+    return [Text.assemble(("▲ ", severity_style(alert)), clean(alert_sentence(alert))) for alert in alerts]
+
+
+def plain_table() -> Table:
+    """A table without lines: its columns stand by their alignment."""
+    return Table(box=None, expand=True, pad_edge=False, padding=(0, 1), header_style="quiet", show_edge=False)

@@ -1,0 +1,156 @@
+"""Owns the way from `--database` to answers: the settings, taking in what the journal holds, and a store that is not there."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_metrics.delivery.cli.progress import Work
+from otel_metrics.delivery.cli.streams import note
+from otel_metrics.errors import SettingError, StoreDamaged, StoreError, StoreNewer
+from otel_metrics.settings import Settings, load, otel_environment
+from otel_metrics.store.drain import DrainReport
+from otel_metrics.store.journal import read_header
+from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.tables import MetricsStorage
+
+if TYPE_CHECKING:
+    from otel_metrics.analytics.answers import Answers
+
+_WAIT_S = 2.0
+_LONG_BYTES = 4_000_000
+_POLL_S = 0.1
+
+
+@dataclass(slots=True)
+class Desk:
+    """A store that is open for questions. `exists` is False where nobody has recorded anything yet."""
+
+    settings: Settings
+    storage: MetricsStorage
+    answers: "Answers"
+    exists: bool
+
+    def absent(self) -> str:
+        """What there is to say of a store that is not there."""
+        return (
+            f"There is no store at {self.settings.database} yet. `otel-metrics demo` makes one to look at; "
+            "a bot makes its own when it records."
+        )
+
+
+def settings_for(database: Path | None) -> Settings:
+    """The settings of a command. A database that is named by an option has its log beside it, unless the environment says where."""
+    arguments: dict[str, object] = {"database": database}
+    if database is not None and not otel_environment("METRICS_LOG_FILE"):
+        arguments["log_file"] = database.with_suffix(".jsonl")
+    settings = load(arguments)
+    if settings.database.absolute() == settings.log_file.absolute():
+        raise SettingError(
+            f"database and log are one file, {settings.database}", "two files", "name the SQLite file, such as metrics.db"
+        )  # fmt: skip
+    return settings
+
+
+def storage_of(settings: Settings) -> MetricsStorage:
+    """The store of these settings; nothing is opened or made."""
+    return MetricsStorage(StoreLayout(settings.database, settings.log_file), settings)
+
+
+def is_there(storage: MetricsStorage) -> bool:
+    """Whether anything was ever recorded: the database is there, or a log of ours that waits to be moved into one."""
+    return storage.exists() or any(read_header(path) for path in _log_files(storage))
+
+
+@contextmanager
+def reading(database: Path | None) -> Iterator[Desk]:
+    """Opens the store for questions, with everything recorded so far moved into its tables first."""
+    from otel_metrics.analytics.answers import Answers
+
+    settings = settings_for(database)
+    storage = storage_of(settings)
+    exists = is_there(storage)
+    if exists:
+        take_in(storage)
+    answers = Answers(storage, settings)
+    try:
+        with Work("Reading the store") as work:
+            answers.refresh(work.update)
+        yield Desk(settings, storage, answers, exists)
+    finally:
+        answers.close()
+
+
+def take_in(storage: MetricsStorage) -> None:
+    """Drains the journal; where that can not be done now, says so and leaves the tables as they are."""
+    try:
+        waiting = _waiting_bytes(storage) or 0
+        report = _drain_watched(storage, waiting) if waiting > _LONG_BYTES else storage.drain(_WAIT_S)
+    except (StoreDamaged, StoreNewer):
+        raise
+    except (StoreError, OSError) as error:
+        if isinstance(error, StoreError) and not isinstance(error.__cause__, sqlite3.Error):
+            raise
+        reason = error.found if isinstance(error, StoreError) else (error.strerror or error)
+        note(f"the log could not be moved into the tables ({reason}); the newest records may be missing here")
+        return
+    if report.held:
+        note("another process is moving the log into the tables; the newest records may be missing here")
+    if report.rejected:
+        note(f"{report.rejected} lines of the log could not be read; they are in {storage.layout.rejected_file}")
+
+
+def _drain_watched(storage: MetricsStorage, total: int) -> DrainReport:
+    """Drains in a thread, so that this one can show how far it is."""
+    drain = _Draining(storage)
+    drain.start()
+    with Work("Moving the log into the tables") as work:
+        while drain.is_alive():
+            drain.join(_POLL_S)
+            waiting = _waiting_bytes(storage)
+            if waiting is not None:
+                work.update(max(0, total - waiting), total)
+    if drain.error is not None:
+        raise drain.error
+    return drain.report
+
+
+class _Draining(threading.Thread):
+    """A drain that keeps what it gave or raised. As a daemon it does not hold up Ctrl-C; the store allows for that."""
+
+    def __init__(self, storage: MetricsStorage) -> None:
+        super().__init__(name="otel_metrics drain", daemon=True)
+        self._storage = storage
+        self.report = DrainReport()
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.report = self._storage.drain(_WAIT_S)
+        except Exception as error:  # it is raised again where the drain was asked for
+            self.error = error
+
+
+def _waiting_bytes(storage: MetricsStorage) -> int | None:
+    """Bytes of the journal that are not in the tables yet; None where the tables can not tell now."""
+    offsets: dict[str, int] = {}
+    if storage.exists():
+        try:
+            with storage.reading() as connection:
+                offsets = dict(connection.execute("SELECT journal_id, offset FROM journal_files").fetchall())
+        except StoreError:  # not made yet, or not sound: the drain will say so
+            return None
+    waiting = 0
+    for path in _log_files(storage):
+        header = read_header(path)
+        if header is not None:
+            waiting += max(0, path.stat().st_size - offsets.get(header.journal_id, 0))
+    return waiting
+
+
+def _log_files(storage: MetricsStorage) -> list[Path]:
+    return [*storage.layout.rotated_files(), storage.layout.log_file]
+

@@ -1,0 +1,217 @@
+"""Owns how one session looks in a terminal: its head, its spans on one time axis, its corrections and its log lines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from otel_metrics.delivery.cli.axis import Axis, AxisLabels
+from otel_metrics.delivery.cli.bars import RUNNING, WAIT, WORK, Points, Stretch
+from otel_metrics.delivery.cli.dashboard import edited, plain_table
+from otel_metrics.delivery.cli.numbers import count, date_and_time, duration, percent, stars, time_of_day
+from otel_metrics.delivery.cli.text import clean
+from otel_metrics.delivery.cli.words import state_of
+from otel_metrics.model.names import CORRECTION_SPAN
+from otel_metrics.model.vocabulary import ProcessingStage
+
+Record = dict[str, Any]
+_WIDE = 110
+_TOLD_ABOVE = frozenset({"demo"})
+_LEVEL_STYLES = {"warning": "warn", "error": "bad", "critical": "bad", "debug": "quiet"}
+
+
+@dataclass(frozen=True, slots=True)
+class WaterfallView:
+    """One session drawn whole."""
+
+    answer: Record
+    zone: str
+    now: datetime
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= _WIDE
+        rows = rows_of(self.answer, self.now)
+        yield from self._head(rows)
+        if rows:
+            yield Text("")
+            yield self._drawing(rows, wide=wide)
+        else:
+            yield Text("No stage has been recorded.", "quiet")
+        if self.answer["corrections"]:
+            yield Text("")
+            yield from self._corrections(wide=wide)
+        if self.answer["logs"]:
+            yield Text("")
+            yield from self._logs()
+
+    def _head(self, rows: list[Record]) -> Iterator[RenderableType]:
+        session = self.answer["session"]
+        sign, word, style = state_of(session)
+        took = duration(session["duration_ms"])
+        yield Text.assemble(
+            ("Session ", "head"), (clean(session["session_id"]), "head"), "  ",
+            (f"{sign} {clean(word)}", style), f" {'after' if session['outcome'] else 'for'} {took}",
+        )  # fmt: skip
+        until = date_and_time(session["ended_at"], self.zone) if session["ended_at"] else "still open"
+        started = date_and_time(session["started_at"], self.zone)
+        yield Text(f"user {session['user_id']}, chat {session['chat_id']}, {started} to {until} ({self.zone})", "quiet")
+        if self.answer["trace_id"] != session["session_id"]:
+            yield Text(f"trace {self.answer['trace_id']}", "quiet")
+        if told := facts(session.get("metadata") or {}):
+            yield Text(told, "quiet")
+        if rows:
+            waiting = sum(row["duration_ms"] for row in rows if row["is"] == "wait")
+            working = sum(row["duration_ms"] for row in rows if row["is"] != "wait" and row["top"])
+            yield Text.assemble(
+                (WORK, "work"), f" work {duration(working)}   ", (WAIT, "wait"), f" wait {duration(waiting)}",
+                *(("   ", (RUNNING, "work"), " not ended") if any(row["is"] == "running" for row in rows) else ()),
+            )  # fmt: skip
+
+    def _drawing(self, rows: list[Record], *, wide: bool) -> Table:
+        axis = Axis.over(rows)
+        table = plain_table()
+        table.show_header = False
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=44 if wide else 27)
+        if wide:
+            table.add_column(justify="right", no_wrap=True, style="quiet")
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(ratio=1, no_wrap=True, min_width=20)
+        if wide:
+            table.add_column(no_wrap=True, overflow="ellipsis", max_width=44, style="quiet")
+        table.add_row(*(("", "starts", "took") if wide else ("", "")), AxisLabels(axis), *(("",) if wide else ()))
+        for row in rows:
+            begin, end = axis.part(row["offset_ms"]), axis.part(row["offset_ms"] + row["duration_ms"])
+            cells: list[RenderableType] = [_name(row)]
+            if wide:
+                cells.append(f"+{duration(row['offset_ms'])}")
+            cells += [_took(row), Stretch(begin, end, "failed" if row["success"] is False else row["is"])]
+            table.add_row(*cells, *((facts(row["metadata"] or {}),) if wide else ()))
+            if row["success"] is False:
+                _add_error(table, row, wide=wide)
+        if places := axis.places(one["timestamp"] for one in self.answer["corrections"]):
+            table.add_row(*(("corrections", "", "") if wide else ("corrections", "")), Points(places, "◆", "mark"))
+        return table
+
+    def _corrections(self, *, wide: bool) -> Iterator[Text]:
+        for one in self.answer["corrections"]:
+            line = Text.assemble(
+                ("◆ ", "mark"), (time_of_day(one["timestamp"], self.zone), "quiet"), f" {clean(one['correction_type'])}",
+                f" by {one['admin_user_id']}: {edited(one['word_edit_rate'])} edited, "
+                f"{count(one['original_length'])} → {count(one['corrected_length'])} characters",
+            )  # fmt: skip
+            if one["processing_time_ms"] is not None:
+                line.append(f", {duration(one['processing_time_ms'])}")
+            if one["admin_satisfaction"] is not None:
+                line.append(" ").append(stars(one["admin_satisfaction"]), "mark")
+            if one["retry_count"]:
+                line.append(f", {one['retry_count']} tries before")
+            if wide and (told := facts(one["metadata"] or {})):
+                line.append(f"  {told}", "quiet")
+            yield line
+
+    def _logs(self) -> Iterator[Text]:
+        for one in self.answer["logs"]:
+            style = _LEVEL_STYLES.get(one["level"], "")
+            line = Text.assemble(
+                "  ", (time_of_day(one["timestamp"], self.zone), "quiet"), (f" {clean(one['level'])}", style),
+                f" {clean(one['event_type'])}: {clean(one['message'])}",
+            )  # fmt: skip
+            if told := facts({key: value for key, value in (one["fields"] or {}).items() if key != "session_id"}):
+                line.append(f"  {told}", "quiet")
+            yield line
+
+
+def rows_of(answer: Record, now: datetime) -> list[Record]:
+    """The spans to draw: no root (the head tells it), no correction (a mark), a wait that goes on as a row of its own.
+
+    Each gets `is` (work, wait or running), `top` (not inside another one) and `tree`, the lines in front of its name.
+    """
+    spans = [span for span in answer["spans"] if span["kind"] != "session" and span["name"] != CORRECTION_SPAN]
+    least = min((span["depth"] for span in spans), default=0)
+    rows = []
+    for span in spans:
+        running = span["end_time"] is None
+        rows.append(
+            {
+                **span,
+                "is": "running" if running else "wait" if span["name"] == ProcessingStage.MODERATION_QUEUE else "work",
+                "top": span["depth"] == least,
+                "level": span["depth"] - least,
+                "duration_ms": _since_ms(span["start_time"], now) if running else span["duration_ms"],
+            }
+        )
+    if rows and (since := _waiting_since(answer["session"], rows)):
+        last = max(rows, key=lambda row: row["offset_ms"] + row["duration_ms"])
+        rows.append(
+            {
+                **dict.fromkeys(("error_type", "error_message", "process", "end_time", "success")), "kind": "running",
+                "name": str(ProcessingStage.MODERATION_QUEUE), "is": "wait", "top": True, "level": 0, "metadata": {},
+                "start_time": since, "offset_ms": last["offset_ms"] + last["duration_ms"], "duration_ms": _since_ms(since, now),
+            }
+        )  # fmt: skip
+    for place, row in enumerate(rows):
+        row["tree"] = _tree(rows, place)
+    return rows
+
+
+def _waiting_since(session: Record, rows: list[Record]) -> datetime | None:
+    """Since when an open session has been waiting for a moderator, if it is: its draft is the last that happened."""
+    stages = [row for row in rows if row["kind"] == "stage"]
+    if session["outcome"] is not None or not stages or any(row["is"] == "running" for row in rows):
+        return None
+    last = max(stages, key=lambda row: (row["start_time"], row["end_time"]))
+    since: datetime = last["end_time"]
+    return since if last["name"] == ProcessingStage.AI_PROCESSING and last["success"] is not False else None
+
+
+def _since_ms(time: datetime, now: datetime) -> float:
+    return max(0.0, (now - time).total_seconds() * 1000)
+
+
+def _tree(rows: list[Record], place: int) -> str:
+    """The lines that lead to a row: `├ ` before a sibling, `└ ` at the last, `│ ` where an outer one goes on."""
+    level = rows[place]["level"]
+    lines = ""
+    for outer in range(1, level + 1):
+        goes_on = False
+        for later in rows[place + 1 :]:
+            if later["level"] <= outer:
+                goes_on = later["level"] == outer
+                break
+        lines += ("├ " if goes_on else "└ ") if outer == level else ("│ " if goes_on else "  ")
+    return lines
+
+
+def _name(row: Record) -> Text:
+    text = Text(row["tree"], "quiet")
+    if row["success"] is False:
+        text.append("✗ ", "bad")
+    return text.append(clean(row["name"]), "wait" if row["is"] == "wait" else "bad" if row["success"] is False else "")
+
+
+def _took(row: Record) -> Text:
+    goes_on = row["end_time"] is None
+    return Text(f"{duration(row['duration_ms'])}{'…' if goes_on else ''}", "bad" if row["success"] is False else "")
+
+
+def _add_error(table: Table, row: Record, *, wide: bool) -> None:
+    """The reason of a failure gets a row of its own, beginning under the axis, so that it has room at any width."""
+    reason = ": ".join(clean(part) for part in (row["error_type"], row["error_message"]) if part) or "failed"
+    text = Text(reason, "bad", no_wrap=True, overflow="ellipsis")
+    table.add_row(*(("", "", "") if wide else ("", "")), text)
+
+
+def facts(metadata: Record) -> str:
+    """Metadata as `key=value` in its own order; what stands elsewhere is left out."""
+    return clean(" ".join(f"{key}={_short(value)}" for key, value in metadata.items() if key not in _TOLD_ABOVE))
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float) and 0 < value < 1:
+        return percent(value * 100) if value > 0.001 else f"{value:.2g}"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"

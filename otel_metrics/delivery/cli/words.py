@@ -1,0 +1,44 @@
+"""Owns saying things in plain words: what an alert means, how a session stands."""
+
+from typing import Any
+
+from otel_metrics.delivery.cli.numbers import count, duration, percent
+
+OUTCOME_SIGNS = {
+    "delivered": ("✓", "good"),
+    "rejected": ("✗", "warn"),
+    "failed": ("✗", "bad"),
+    "abandoned": ("–", "quiet"),
+}
+
+
+def alert_sentence(alert: dict[str, Any]) -> str:
+    """An alert as a sentence with the figure, the limit and what it rests on; of a kind unknown here its own message."""
+    try:
+        if alert["type"] == "slow_processing":
+            return (
+                f"{alert['stage']} is slow: {duration(alert['avg_duration_ms'])} on average over "
+                f"{count(alert['count'])} stages, the limit is {duration(alert['threshold_ms'])}."
+            )
+        if alert["type"] == "high_correction_rate":
+            return (
+                f"Moderators correct a lot: {percent(alert['correction_rate'])} of {count(alert['sessions'])} sessions "
+                f"needed a correction, the limit is {percent(alert['threshold'])}."
+            )
+    except (KeyError, TypeError):  # an alert of another version may lack a figure
+        pass
+    return str(alert.get("message", alert.get("type", "")))
+
+
+def severity_style(alert: dict[str, Any]) -> str:
+    """How loud an alert is."""
+    return "bad" if alert.get("severity") in {"critical", "error"} else "warn"
+
+
+def state_of(session: dict[str, Any]) -> tuple[str, str, str]:
+    """How a session stands: a sign, a word or the stage that it is at, and a style."""
+    outcome = session["outcome"]
+    if outcome is None:
+        return "→", str(session["current_stage"] or "just begun"), "work"
+    sign, style = OUTCOME_SIGNS.get(outcome, ("·", ""))
+    return sign, outcome, style
