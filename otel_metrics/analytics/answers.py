@@ -29,7 +29,7 @@ class Answers:
 
     def dashboard(self, hours: float = 24) -> Document:
         """The dashboard document of the last `hours`; percentages 0 to 100, durations in milliseconds."""
-        window = self._window(hours)
+        window = self._window(hours, figures_only=True)
         return build_dashboard(self._engine, self._settings, window)
 
     def alerts(self, hours: float = 24) -> list[Record]:
@@ -68,7 +68,7 @@ class Answers:
         """Lets the engine go."""
         self._engine.close()
 
-    def _window(self, hours: Any) -> Window:
+    def _window(self, hours: Any, *, figures_only: bool = False) -> Window:
         window = last_hours(hours, self._clock.time_ns())
-        self.refresh()
+        self._engine.refresh(figures_only=figures_only)
         return window

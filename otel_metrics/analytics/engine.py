@@ -39,6 +39,7 @@ class Engine:
         self._mutex = threading.RLock()
         self._seq = 0
         self._deletions = -1
+        self._figures_only = True
         self.connection = duckdb.connect(
             ":memory:",
             config={
@@ -55,18 +56,24 @@ class Engine:
         for view in VIEWS:
             self.connection.execute(view)
 
-    def refresh(self, progress: Progress | None = None) -> None:
-        """Brings over what has come or changed since the last time, as of one moment; nothing if there is no database."""
+    def refresh(self, progress: Progress | None = None, *, figures_only: bool = False) -> None:
+        """Brings over what has come or changed since the last time, as of one moment; nothing if there is no database.
+
+        `figures_only` is enough for the dashboard, as long as nothing else has been asked.
+        """
         if not self._storage.exists():
             return
         with self._mutex, self._storage.reading() as source:
             if source.execute("PRAGMA user_version").fetchone()[0] == 0:
                 return
             counters = dict(source.execute("SELECT name, value FROM counters").fetchall())
-            if counters["deletions"] != self._deletions:
+            if counters["deletions"] != self._deletions or (self._figures_only and not figures_only):
                 self._start_anew()
                 self._deletions = counters["deletions"]
+                self._figures_only = figures_only
             for table in TABLES.values():
+                if self._figures_only and not table.figures:
+                    continue
                 if table.whole:
                     self.connection.execute(f"DELETE FROM hot.{table.name}")
                     self._load(source, table, "", ())
@@ -84,16 +91,18 @@ class Engine:
         progress: Progress | None = None,
     ) -> None:  # fmt: skip
         total = source.execute(f"SELECT count(*) FROM {table.name}{where}", parameters).fetchone()[0] if progress else 0
-        cursor = source.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}{where}", parameters)
+        names = table.figures if self._figures_only else tuple(table.columns)
+        cursor = source.execute(f"SELECT {', '.join(names)} FROM {table.name}{where}", parameters)
         done = 0
         for rows in _batches(cursor):
-            self._insert(table, rows)
+            self._insert(table, names, rows)
             done += len(rows)
             if progress:
                 progress(done, total)
 
-    def _insert(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-        batch = _arrow_batch(table, rows)
+    def _insert(self, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        kinds = {name: table.columns[name] for name in names}
+        batch = _arrow_batch(kinds, rows)
         self.connection.register("batch", batch)
         try:
             if table.key and self._seq:
@@ -101,9 +110,9 @@ class Engine:
                     f"DELETE FROM hot.{table.name} WHERE {table.key} IN (SELECT {table.key} FROM batch)"
                 )
             columns = ", ".join(
-                f"CAST({name} AS {kind})" if kind in {TIME, FLAG} else name for name, kind in table.columns.items()
+                f"CAST({name} AS {kind})" if kind in {TIME, FLAG} else name for name, kind in kinds.items()
             )
-            self.connection.execute(f"INSERT INTO hot.{table.name} SELECT {columns} FROM batch")
+            self.connection.execute(f"INSERT INTO hot.{table.name} ({', '.join(names)}) SELECT {columns} FROM batch")
         finally:
             self.connection.unregister("batch")
 
@@ -124,8 +133,8 @@ def _batches(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
         yield rows
 
 
-def _arrow_batch(table: Table, rows: Sequence[tuple[Any, ...]]) -> na.Array:
+def _arrow_batch(columns: dict[str, str], rows: Sequence[tuple[Any, ...]]) -> na.Array:
     """Rows as one Arrow struct array, whose columns DuckDB reads where they lie."""
-    kinds = {name: _ARROW.get(kind, na.string()) for name, kind in table.columns.items()}
+    kinds = {name: _ARROW.get(kind, na.string()) for name, kind in columns.items()}
     children = [na.c_array(values, kind) for values, kind in zip(zip(*rows, strict=True), kinds.values(), strict=True)]
     return na.Array(na.c_array_from_buffers(na.struct(kinds), len(rows), buffers=[None], children=children))
