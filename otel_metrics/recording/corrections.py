@@ -34,7 +34,7 @@ def record_correction(
     now_ns = kit.clock.time_ns()
     record = CorrectionMetric(
         record_id(now_ns, kit.new_number()), iso(now_ns), "metric", "correction_recorded", f"Correction recorded: {kind}",
-        session_id, admin, clean_text(text_of(message_id), 256), kind, len(original), len(corrected),
+        session_id, admin, clean_text(_text(message_id), 256), kind, len(original), len(corrected),
         _milliseconds(kit, "processing_time_ms", processing_time_ms, cleaned),
         round(word_edit_rate(original, corrected), 6), round(similarity(original, corrected), 6), cleaned, kit.ledger.process,
         retry_count=_milliseconds(kit, "retry_count", retry_count, cleaned) or 0,

@@ -2,7 +2,7 @@
 
 import re
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_TOKEN = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
 _MOST_CHARACTERS = 20_000
 """Longer texts are compared by their beginnings: the comparison's time grows with the product of the lengths."""
 
@@ -10,7 +10,8 @@ _MOST_CHARACTERS = 20_000
 def word_edit_rate(original: str, corrected: str) -> float:
     """Word-level Levenshtein distance over the number of words of the corrected text; 0 = unchanged, can exceed 1.
 
-    Words are runs of letters and digits; every punctuation character is a word of its own. It is the rate that the
+    Words are runs of letters and digits, joined by apostrophes and hyphens inside them ("don't"); every other
+    punctuation character is a word of its own. It is the rate that the
     translation field calls HTER, without shifts (Snover and others, 2006). Against an empty corrected text the rate is 1,
     unless the original is empty too.
     """

@@ -30,6 +30,12 @@ def test_imports_only_go_down():
     assert result.returncode == 0, result.stdout
 
 
+def test_recording_stands_on_the_api_alone():
+    """No module of recording imports the SDK."""
+    guilty = [path.name for path in (ROOT / "otel_metrics" / "recording").glob("*.py") if "opentelemetry.sdk" in path.read_text()]
+    assert guilty == []
+
+
 def test_ruff_is_content():
     """Every rule of ruff that is not excepted aloud in pyproject.toml is kept."""
     result = run(str(TOOLS / "ruff"), "check", "--output-format", "concise", ".")

@@ -46,6 +46,7 @@ def test_the_reference_has_every_setting():
     for option in OPTIONS:
         default = getattr(defaults, option.field)
         shown = "" if default is None else str(default).lower() if isinstance(default, bool) else f"{default}"
+        shown = shown.removesuffix(".0")
         assert f"| `{option.variable}` | `{option.field}` | {f'`{shown}`' if shown else ''} | {option.meaning} |" in text
 
 

@@ -32,13 +32,13 @@ class DashboardView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= _WIDE
         yield self._title(options.max_width)
-        yield _tiles(self.document)
+        yield _tiles(self.document, options.max_width)
         if not self.document["processing_by_stage"] and not self.document["overview"]["total_corrections"]:
             yield Text(f"Nothing was recorded in the {hours_in_words(self.hours)}. --hours 720 looks back a month.")
             return
         yield _stages(self.document, wide=wide)
         yield _corrections(self.document["corrections"], wide=wide)
-        yield from alert_lines(self.document["alerts"])
+        yield alert_lines(self.document["alerts"])
 
     def _title(self, width: int) -> RenderableType:
         left = Text.assemble(("otel-metrics", "head"), (f"  {hours_in_words(self.hours)}", ""))
@@ -55,7 +55,7 @@ def _two_sides(left: RenderableType, right: RenderableType) -> Table:
     return grid
 
 
-def _tiles(document: Document) -> Table:
+def _tiles(document: Document, width: int) -> Table:
     overview, corrections = document["overview"], document["corrections"]
     rate = overview["overall_success_rate"]
     stages = sum(figures["count"] for figures in document["processing_by_stage"].values())
@@ -64,23 +64,25 @@ def _tiles(document: Document) -> Table:
     tiles = (
         ("Sessions", count(overview["total_requests"]), f"{count(stages)} stages", "work"),
         ("Success", percent(rate) if stages else "–", f"{count(failed)} failed", "bad" if failed else "good"),
-        ("End to end", duration(overview["avg_total_processing_time_ms"] or None), "on average", "work"),
+        ("End to end", duration(overview["avg_total_processing_time_ms"] or None), "mean", "work"),
         (
             "Corrected",
             percent(corrections["rate"]) if overview["total_requests"] or overview["total_corrections"] else "–",
-            f"{count(corrected)} sessions" if corrected is not None else "of sessions",
+            f"{count(corrected)} of {count(corrections['sessions'])}" if corrected is not None else "of sessions",
             "warn" if any(alert["type"] == "high_correction_rate" for alert in document["alerts"]) else "work",
         ),
     )
     grid = Table.grid(expand=True)
     for _ in tiles:
         grid.add_column(ratio=1)
-    grid.add_row(*(_tile(*tile) for tile in tiles))
+    grid.add_row(*(_tile(*tile, room=width // len(tiles) - 4) for tile in tiles))
     return grid
 
 
-def _tile(name: str, value: str, beside: str, style: str) -> Panel:
-    content = Text.assemble((value, f"bold {style}"), (f"  {beside}", "quiet"), no_wrap=True, overflow="ellipsis")
+def _tile(name: str, value: str, beside: str, style: str, *, room: int) -> Panel:
+    content = Text(value, f"bold {style}", no_wrap=True, overflow="ellipsis")
+    if len(value) + 2 + len(beside) <= room:
+        content.append(f"  {beside}", "not bold default")
     return Panel(content, title=name, title_align="left", box=ROUNDED, border_style="quiet")
 
 
@@ -159,7 +161,7 @@ def _by_moderator(by_admin: dict[str, Document], *, wide: bool) -> RenderableTyp
         table.add_column("rejected", justify="right", no_wrap=True)
         table.add_column("edited", justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("content" if wide else "★", justify="right", no_wrap=True)
+    table.add_column("satisfied" if wide else "★", justify="right", no_wrap=True)
     for name, figures in list(by_admin.items())[:_MOST_ROWS]:
         cells: list[RenderableType] = [Text(clean(name).removeprefix("admin_")), count(figures["total_corrections"])]
         if wide:
@@ -183,11 +185,14 @@ def edited(word_edit_rate: float | None) -> str:
     return percent(None if word_edit_rate is None else 100 * word_edit_rate)
 
 
-def alert_lines(alerts: list[Document]) -> list[Text]:
+def alert_lines(alerts: list[Document]) -> RenderableType:
     """One sentence for each alert, or one that says that there is none."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
     if not alerts:
-        return [Text.assemble(("✓ ", "good"), "No alerts.")]
-    return [Text.assemble(("▲ ", severity_style(alert)), clean(alert_sentence(alert))) for alert in alerts]
+        grid.add_row(Text("✓", "good"), "No alerts.")
+    for alert in alerts:
+        grid.add_row(Text("▲", severity_style(alert)), Text(clean(alert_sentence(alert))))
+    return grid
 
 
 def plain_table() -> Table:

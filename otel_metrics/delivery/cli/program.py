@@ -10,7 +10,7 @@ from typing import cast
 import typer
 from typer.main import get_command
 
-from otel_metrics.delivery.cli.commands import app
+from otel_metrics.delivery.cli.application import app
 from otel_metrics.delivery.cli.streams import note, prepare_streams
 from otel_metrics.delivery.cli.text import clean
 from otel_metrics.errors import OtelMetricsError

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 from rich.theme import Theme
 
@@ -47,6 +47,17 @@ class _Console(Console):
 def output_console() -> Console:
     """The console for what was asked for."""
     return _Console(theme=Theme(STYLES), highlight=False, markup=False, emoji=False)
+
+
+def show(*content: RenderableType) -> None:
+    """Prints for people. What goes into a pipe or a file has no spaces at the ends of its lines."""
+    console = output_console()
+    if console.is_terminal:
+        console.print(*content, sep="\n")
+        return
+    with console.capture() as captured:
+        console.print(*content, sep="\n")
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def note_console() -> Console:

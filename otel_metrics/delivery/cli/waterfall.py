@@ -12,15 +12,15 @@ from rich.text import Text
 from otel_metrics.delivery.cli.axis import Axis, AxisLabels
 from otel_metrics.delivery.cli.bars import RUNNING, WAIT, WORK, Points, Stretch
 from otel_metrics.delivery.cli.dashboard import edited, plain_table
-from otel_metrics.delivery.cli.numbers import count, date_and_time, duration, percent, stars, time_of_day
+from otel_metrics.delivery.cli.numbers import count, date_and_time, duration, stars, time_of_day
 from otel_metrics.delivery.cli.text import clean
-from otel_metrics.delivery.cli.words import state_of
+from otel_metrics.delivery.cli.words import state_of, took_ms
 from otel_metrics.model.names import CORRECTION_SPAN
 from otel_metrics.model.vocabulary import ProcessingStage
 
 Record = dict[str, Any]
 _WIDE = 110
-_TOLD_ABOVE = frozenset({"demo"})
+_NOT_SHOWN = frozenset({"demo"})
 _LEVEL_STYLES = {"warning": "warn", "error": "bad", "critical": "bad", "debug": "quiet"}
 
 
@@ -43,22 +43,23 @@ class WaterfallView:
             yield Text("No stage has been recorded.", "quiet")
         if self.answer["corrections"]:
             yield Text("")
-            yield from self._corrections(wide=wide)
+            yield self._corrections(wide=wide)
         if self.answer["logs"]:
             yield Text("")
-            yield from self._logs()
+            yield self._logs()
 
     def _head(self, rows: list[Record]) -> Iterator[RenderableType]:
         session = self.answer["session"]
-        sign, word, style = state_of(session)
-        took = duration(session["duration_ms"])
+        is_waiting = bool(rows) and rows[-1]["is"] == "wait" and rows[-1]["end_time"] is None
+        sign, word, style = state_of(session, is_waiting=is_waiting)
+        took = duration(took_ms(session, self.now))
         yield Text.assemble(
             ("Session ", "head"), (clean(session["session_id"]), "head"), "  ",
             (f"{sign} {clean(word)}", style), f" {'after' if session['outcome'] else 'for'} {took}",
         )  # fmt: skip
-        until = date_and_time(session["ended_at"], self.zone) if session["ended_at"] else "still open"
-        started = date_and_time(session["started_at"], self.zone)
-        yield Text(f"user {session['user_id']}, chat {session['chat_id']}, {started} to {until} ({self.zone})", "quiet")
+        began = date_and_time(session["started_at"], self.zone)
+        until = f" to {date_and_time(session['ended_at'], self.zone)}" if session["ended_at"] else ", still open"
+        yield Text(f"user {session['user_id']}, chat {session['chat_id']}, {began}{until} ({self.zone})", "quiet")
         if self.answer["trace_id"] != session["session_id"]:
             yield Text(f"trace {self.answer['trace_id']}", "quiet")
         if told := facts(session.get("metadata") or {}):
@@ -81,7 +82,7 @@ class WaterfallView:
         table.add_column(justify="right", no_wrap=True)
         table.add_column(ratio=1, no_wrap=True, min_width=20)
         if wide:
-            table.add_column(no_wrap=True, overflow="ellipsis", max_width=44, style="quiet")
+            table.add_column(no_wrap=True, overflow="ellipsis", max_width=56, style="quiet")
         table.add_row(*(("", "starts", "took") if wide else ("", "")), AxisLabels(axis), *(("",) if wide else ()))
         for row in rows:
             begin, end = axis.part(row["offset_ms"]), axis.part(row["offset_ms"] + row["duration_ms"])
@@ -89,40 +90,46 @@ class WaterfallView:
             if wide:
                 cells.append(f"+{duration(row['offset_ms'])}")
             cells += [_took(row), Stretch(begin, end, "failed" if row["success"] is False else row["is"])]
-            table.add_row(*cells, *((facts(row["metadata"] or {}),) if wide else ()))
+            table.add_row(*cells, *((Text(facts(row["metadata"] or {}, short=row["kind"] == "span")),) if wide else ()))
             if row["success"] is False:
                 _add_error(table, row, wide=wide)
         if places := axis.places(one["timestamp"] for one in self.answer["corrections"]):
             table.add_row(*(("corrections", "", "") if wide else ("corrections", "")), Points(places, "◆", "mark"))
         return table
 
-    def _corrections(self, *, wide: bool) -> Iterator[Text]:
+    def _corrections(self, *, wide: bool) -> Table:
+        table = plain_table()
+        table.expand = False
+        table.add_column("◆", style="mark", no_wrap=True)
+        table.add_column("at", no_wrap=True)
+        table.add_column("correction", no_wrap=True, overflow="ellipsis", max_width=22)
+        for name in ("by", "edited", "length", "took"):
+            table.add_column(name, justify="right", no_wrap=True, overflow="ellipsis")
+        table.add_column("satisfied", style="mark", no_wrap=True)
+        if wide:
+            table.add_column("", style="quiet", no_wrap=True, overflow="ellipsis")
         for one in self.answer["corrections"]:
-            line = Text.assemble(
-                ("◆ ", "mark"), (time_of_day(one["timestamp"], self.zone), "quiet"), f" {clean(one['correction_type'])}",
-                f" by {one['admin_user_id']}: {edited(one['word_edit_rate'])} edited, "
-                f"{count(one['original_length'])} → {count(one['corrected_length'])} characters",
+            table.add_row(
+                "◆", time_of_day(one["timestamp"], self.zone), Text(clean(one["correction_type"])),
+                str(one["admin_user_id"]), edited(one["word_edit_rate"]),
+                f"{count(one['original_length'])}→{count(one['corrected_length'])}", duration(one["processing_time_ms"]),
+                stars(one["admin_satisfaction"]), *((Text(facts(one["metadata"] or {})),) if wide else ()),
             )  # fmt: skip
-            if one["processing_time_ms"] is not None:
-                line.append(f", {duration(one['processing_time_ms'])}")
-            if one["admin_satisfaction"] is not None:
-                line.append(" ").append(stars(one["admin_satisfaction"]), "mark")
-            if one["retry_count"]:
-                line.append(f", {one['retry_count']} tries before")
-            if wide and (told := facts(one["metadata"] or {})):
-                line.append(f"  {told}", "quiet")
-            yield line
+        return table
 
-    def _logs(self) -> Iterator[Text]:
+    def _logs(self) -> Table:
+        table = plain_table()
+        table.expand = False
+        for name in ("log", "at"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("")
         for one in self.answer["logs"]:
-            style = _LEVEL_STYLES.get(one["level"], "")
-            line = Text.assemble(
-                "  ", (time_of_day(one["timestamp"], self.zone), "quiet"), (f" {clean(one['level'])}", style),
-                f" {clean(one['event_type'])}: {clean(one['message'])}",
-            )  # fmt: skip
+            line = Text(f"{clean(one['event_type'])}: {clean(one['message'])}")
             if told := facts({key: value for key, value in (one["fields"] or {}).items() if key != "session_id"}):
                 line.append(f"  {told}", "quiet")
-            yield line
+            level = Text(clean(one["level"]), _LEVEL_STYLES.get(one["level"], ""))
+            table.add_row(level, time_of_day(one["timestamp"], self.zone), line)
+        return table
 
 
 def rows_of(answer: Record, now: datetime) -> list[Record]:
@@ -205,13 +212,12 @@ def _add_error(table: Table, row: Record, *, wide: bool) -> None:
     table.add_row(*(("", "", "") if wide else ("", "")), text)
 
 
-def facts(metadata: Record) -> str:
-    """Metadata as `key=value` in its own order; what stands elsewhere is left out."""
-    return clean(" ".join(f"{key}={_short(value)}" for key, value in metadata.items() if key not in _TOLD_ABOVE))
+def facts(metadata: Record, *, short: bool = False) -> str:
+    """Metadata as `key=value` in its own order; `short` leaves the name spaces of attributes out."""
+    pairs = [(key, value) for key, value in metadata.items() if key not in _NOT_SHOWN]
+    return clean(" ".join(f"{key.rpartition('.')[2] if short else key}={_short(value)}" for key, value in pairs))
 
 
 def _short(value: object) -> str:
-    if isinstance(value, float) and 0 < value < 1:
-        return percent(value * 100) if value > 0.001 else f"{value:.2g}"
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 40 else f"{text[:39]}…"

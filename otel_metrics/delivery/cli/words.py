@@ -1,5 +1,6 @@
 """Owns saying things in plain words: what an alert means, how a session stands."""
 
+from datetime import datetime
 from typing import Any
 
 from otel_metrics.delivery.cli.numbers import count, duration, percent
@@ -35,10 +36,20 @@ def severity_style(alert: dict[str, Any]) -> str:
     return "bad" if alert.get("severity") in {"critical", "error"} else "warn"
 
 
-def state_of(session: dict[str, Any]) -> tuple[str, str, str]:
+def state_of(session: dict[str, Any], *, is_waiting: bool = False) -> tuple[str, str, str]:
     """How a session stands: a sign, a word or the stage that it is at, and a style."""
     outcome = session["outcome"]
+    if outcome is None and is_waiting:
+        return "→", "waiting", "wait"
     if outcome is None:
         return "→", str(session["current_stage"] or "just begun"), "work"
     sign, style = OUTCOME_SIGNS.get(outcome, ("·", ""))
     return sign, outcome, style
+
+
+def took_ms(session: dict[str, Any], now: datetime) -> float | None:
+    """How long a session took; of an open one how long it has been going on."""
+    if session["outcome"] is not None:
+        took: float | None = session["duration_ms"]
+        return took
+    return max(0.0, (now - session["started_at"]).total_seconds() * 1000)

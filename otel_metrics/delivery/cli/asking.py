@@ -1,0 +1,172 @@
+"""Owns the commands that ask: their options, and what each prints in each format."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from otel_metrics.delivery.cli.desk import Desk, reading
+from otel_metrics.delivery.cli.numbers import hours_in_words
+from otel_metrics.delivery.cli.options import Database, Form, Hours, Printed, PrintedRows, RowForm
+from otel_metrics.delivery.cli.streams import note, print_csv, print_json, show
+from otel_metrics.errors import QueryError
+
+_MOST_SHOWN = 1000
+
+
+def dashboard(
+    database: Database = None, hours: Hours = 24, form: Printed = Form.TABLE,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and follow; Ctrl-C ends it.")] = False,
+) -> None:  # fmt: skip
+    """The figures of the last hours: stages, corrections, alerts."""
+    from otel_metrics.delivery.cli.watch import dashboard_view, follow
+
+    if watch and form is not Form.TABLE:
+        raise typer.BadParameter("--watch shows the table; leave --format out")
+    with reading(database) as desk:
+        if watch:
+            follow(desk, hours)
+            return
+        document = desk.answers.dashboard(hours)
+        if form is Form.JSON:
+            _as_json(desk, document)
+        elif _is_there(desk):
+            show(dashboard_view(desk, document, hours))
+
+
+def alerts(
+    database: Database = None, hours: Hours = 24, form: PrintedRows = RowForm.TABLE,
+    fail_on: Annotated[bool, typer.Option("--fail-on", help="End with status 1 when something is firing.")] = False,
+) -> None:  # fmt: skip
+    """What is wrong now."""
+    from otel_metrics.delivery.cli.dashboard import alert_lines
+
+    with reading(database) as desk:
+        firing = desk.answers.alerts(hours)
+        if form is not RowForm.TABLE:
+            _rows_as(form, desk, firing, ["type", "severity", "message"])
+        elif _is_there(desk):
+            show(alert_lines(firing))
+    if fail_on and firing:
+        raise typer.Exit(1)
+
+
+def sessions(
+    database: Database = None, hours: Hours = 24, form: PrintedRows = RowForm.TABLE,
+    limit: Annotated[int, typer.Option(metavar="N", help="How many at most.")] = 50,
+) -> None:  # fmt: skip
+    """The sessions of the last hours, newest first."""
+    from otel_metrics.delivery.cli.rows import SessionsView
+
+    with reading(database) as desk:
+        found = desk.answers.sessions(hours, limit)
+        if form is not RowForm.TABLE:
+            _rows_as(form, desk, found, _SESSION_COLUMNS)
+        elif _is_there(desk):
+            if not found:
+                show(f"No sessions in the {hours_in_words(hours)}.")
+                return
+            waiting = {row["session_id"] for row in desk.answers.queue()["waiting"]}
+            show(SessionsView(found, waiting, desk.settings.timezone, datetime.now(UTC)))
+            if len(found) == limit:
+                note(f"the newest {limit} are shown; --limit gives more")
+
+
+_SESSION_COLUMNS = [
+    "session_id", "user_id", "chat_id", "started_at", "last_activity_at", "ended_at", "outcome", "duration_ms",
+    "stages", "failed_stages", "corrections", "current_stage", "metadata",
+]  # fmt: skip
+
+
+def session(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a session, or its beginning.", show_default=False)],
+    database: Database = None, form: Printed = Form.TABLE,
+) -> None:  # fmt: skip
+    """One session as a waterfall: every stage on one time axis."""
+    from otel_metrics.delivery.cli.waterfall import WaterfallView
+
+    with reading(database) as desk:
+        if not desk.exists:
+            empty: dict[str, Any] = {"session": None, "trace_id": None, "spans": [], "corrections": [], "logs": []}
+            if form is Form.JSON:
+                _as_json(desk, empty)
+            else:
+                _is_there(desk)
+            return
+        answer = desk.answers.session(session_id.strip().rstrip("…"))
+        if form is Form.JSON:
+            print_json(answer)
+        else:
+            show(WaterfallView(answer, desk.settings.timezone, datetime.now(UTC)))
+
+
+def queue(database: Database = None, form: PrintedRows = RowForm.TABLE) -> None:
+    """What waits for a moderator and what is running, now."""
+    from otel_metrics.delivery.cli.rows import QueueView
+
+    with reading(database) as desk:
+        answer = desk.answers.queue()
+        if form is RowForm.JSON:
+            _as_json(desk, answer)
+        elif form is RowForm.CSV:
+            _rows_as(form, desk, _queue_rows(answer), _QUEUE_COLUMNS)
+        elif _is_there(desk):
+            show(QueueView(answer, desk.settings.timezone))
+
+
+_QUEUE_COLUMNS = ["session_id", "user_id", "chat_id", "state", "stage", "since", "age_ms", "process"]
+
+
+def _queue_rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    waiting = [{**row, "state": "waiting", "since": row["waiting_since"]} for row in answer["waiting"]]
+    return waiting + [{**row, "since": row["started_at"]} for row in answer["running"]]
+
+
+def sql(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="One SELECT; - reads it from standard input.", show_default=False)],
+    database: Database = None, form: PrintedRows = RowForm.TABLE,
+) -> None:  # fmt: skip
+    """Free SQL (DuckDB) over processing_metrics, correction_metrics, sessions, spans, logs, system_metrics, running."""
+    from otel_metrics.delivery.cli.query import QueryRows
+
+    query = sys.stdin.read() if query == "-" else query
+    if not query.strip():
+        raise QueryError("the query is empty", "one SELECT", 'for example: otel-metrics sql "FROM sessions"')
+    with reading(database) as desk:
+        answer = desk.answers.sql(query)
+        if form is RowForm.TABLE:
+            if not desk.exists:
+                note(desk.absent())
+            rows = len(answer.rows)
+            show(QueryRows(answer.columns, answer.rows[:_MOST_SHOWN]), f"({rows:,} row{'' if rows == 1 else 's'})")
+            if rows > _MOST_SHOWN:
+                note(f"{_MOST_SHOWN:,} of {rows:,} rows are shown; --format csv and --format json give all")
+        elif form is RowForm.JSON:
+            _as_json(desk, answer.as_dicts())
+        else:
+            print_csv(answer.columns, answer.rows)
+
+
+def _rows_as(form: RowForm, desk: Desk, rows: list[dict[str, Any]], columns: list[str]) -> None:
+    if form is RowForm.JSON:
+        _as_json(desk, rows)
+        return
+    if not desk.exists:
+        note(desk.absent())
+    more = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in columns]
+    names = columns if columns is _QUEUE_COLUMNS else [*columns, *more]
+    print_csv(names, ([row.get(name) for name in names] for row in rows))
+
+
+def _as_json(desk: Desk, answer: object) -> None:
+    if not desk.exists:
+        note(desk.absent())
+    print_json(answer)
+
+
+def _is_there(desk: Desk) -> bool:
+    """Whether there is a store to show; if not, says how to begin."""
+    if not desk.exists:
+        show(desk.absent())
+    return desk.exists

@@ -1,0 +1,48 @@
+"""Owns the command that a newcomer runs first: the demo, and what it says to do next."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otel_metrics.delivery.cli.desk import reading, settings_for
+from otel_metrics.delivery.cli.options import Database, Form, Printed
+from otel_metrics.delivery.cli.streams import output_console, print_json, show
+
+
+def demo(
+    database: Database = None,
+    sessions: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many sessions.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="S", help="Another number gives other figures.")] = 1,
+    send: Annotated[bool, typer.Option("--send", help="Also send the spans where the OTEL_* variables say.")] = False,
+    form: Printed = Form.TABLE,
+) -> None:
+    """A moderated bot in the small, its last 24 hours in a store to look at: the place to begin."""
+    from otel_metrics.delivery.cli.progress import Work
+    from otel_metrics.delivery.cli.watch import dashboard_view
+    from otel_metrics.delivery.demo import run_demo
+
+    settings = settings_for(database)
+    with Work(f"Running a bot for {sessions:,} sessions") as work:
+        played = run_demo(settings, sessions=sessions, seed=seed, send=send, progress=work.update)
+    with reading(database) as desk:
+        document = desk.answers.dashboard(24)
+        if form is Form.JSON:
+            print_json(document)
+            return
+        show(dashboard_view(desk, document, 24))
+        option = "" if database is None else f" --database {_shell_word(database)}"
+        console = output_console()
+        console.print("\nWhat next", style="head")
+        for line in (
+            f"otel-metrics sessions{option}",
+            f"otel-metrics session {played.worth_a_look[:13]}{option}",
+            f"otel-metrics queue{option}",
+            f'otel-metrics sql "SELECT outcome, count(*) AS n FROM sessions GROUP BY 1"{option}',
+        ):
+            console.print(f"  {line}", soft_wrap=True)
+
+
+def _shell_word(path: Path) -> str:
+    return shlex.quote(str(path))

@@ -1,0 +1,106 @@
+"""Owns the commands that do something to a store or a file: export, prune, doctor."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otel_metrics.delivery.cli.desk import is_there, reading, settings_for, storage_of
+from otel_metrics.delivery.cli.options import Database, FileForm, Form, Printed
+from otel_metrics.delivery.cli.streams import note, output_console, print_json, show
+from otel_metrics.errors import SettingError
+from otel_metrics.store.layout import StoreLayout
+
+_FORM_OF_SUFFIX = {
+    ".csv": FileForm.CSV, ".json": FileForm.JSON, ".jsonl": FileForm.JSONL, ".ndjson": FileForm.JSONL,
+    ".parquet": FileForm.PARQUET, ".db": FileForm.SQLITE, ".sqlite": FileForm.SQLITE, ".sqlite3": FileForm.SQLITE,
+}  # fmt: skip
+
+
+def export(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="processing_metrics, correction_metrics, sessions, …", show_default=False)],
+    output: Annotated[Path, typer.Option(metavar="PATH", help="The file to write.", show_default=False)],
+    form: Annotated[
+        FileForm | None, typer.Option("--format", help="Without it the ending of PATH tells.", show_default=False)
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="T", help="Only what is later: 2026-01-31T12:00:00Z, or epoch seconds.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="T", help="Only up to this time.")] = None,
+    database: Database = None,
+) -> None:  # fmt: skip
+    """One table as a file for elsewhere: CSV, JSON, JSON Lines, Parquet or SQLite."""
+    from otel_metrics.delivery.cli.progress import Work
+
+    form = form or _FORM_OF_SUFFIX.get(output.suffix.lower())
+    if form is None:
+        raise typer.BadParameter(f"{output} does not tell which; give one of {', '.join(FileForm)}", param_hint="--format")
+    settings = settings_for(database)
+    _check_target(output, StoreLayout(settings.database, settings.log_file))
+    with reading(database) as desk:
+        if not desk.exists:
+            note(desk.absent())
+        with Work(f"Writing {output.name}") as work:
+            rows = desk.answers.export(table, output, form.value, _time(since), _time(until), work.update)
+    output_console().print(f"{rows:,} row{'' if rows == 1 else 's'} of {table} in {output}", soft_wrap=True)
+
+
+def _check_target(output: Path, layout: StoreLayout) -> None:
+    """An export replaces the file of its name: never one of the store's, never a device."""
+    own = [layout.database, layout.log_file, layout.key_file, layout.rejected_file, *layout.rotated_files()]
+    target = output.absolute()
+    if any(target == path.absolute() or (target.exists() and path.exists() and target.samefile(path)) for path in own):
+        raise SettingError(f"{output} is a file of the store", "another file", "give another --output")
+    if target.exists() and not target.is_file():
+        raise SettingError(f"{output} is no plain file", "the name of a file to write", "give another --output")
+
+
+def _time(text: str | None) -> str | float | None:
+    """A time as text, or epoch seconds."""
+    if text is None:
+        return None
+    try:
+        return float(text) if "-" not in text else text
+    except ValueError:
+        return text
+
+
+def prune(database: Database = None, form: Printed = Form.TABLE) -> None:
+    """Delete what is older than METRICS_RETENTION_DAYS (30), and rotated logs beyond the ten that are kept."""
+    settings = settings_for(database)
+    storage = storage_of(settings)
+    exists = is_there(storage)
+    rows: dict[str, int] = {}
+    files: list[str] = []
+    if exists:
+        storage.drain(10.0)
+        pruned = storage.prune()
+        rows, files = dict(pruned.rows), list(pruned.log_files)
+    if form is Form.JSON:
+        print_json({"retention_days": settings.retention_days, "rows": rows, "log_files": files})
+        return
+    if not exists:
+        output_console().print(f"There is no store at {settings.database} yet: nothing to prune.")
+        return
+    console = output_console()
+    kept = f"older than {settings.retention_days:g} days" if settings.retention_days else "(retention is off)"
+    if not rows and not files:
+        console.print(f"Nothing {kept} is there.")
+    for table, count in rows.items():
+        console.print(f"{count:>12,}  rows of {table} {kept} deleted")
+    for name in files:
+        console.print(f"{'':>12}  {name} deleted", soft_wrap=True)
+
+
+def doctor(database: Database = None, form: Printed = Form.TABLE) -> None:
+    """Check files, versions, journal and counts, and say what to do."""
+    from otel_metrics.delivery.cli.rows import checks_table
+    from otel_metrics.store.health import examine
+
+    settings = settings_for(database)
+    checks = examine(storage_of(settings), settings)
+    if form is Form.JSON:
+        print_json([{"name": one.name, "ok": one.ok, "found": one.found, "remedy": one.remedy} for one in checks])
+    else:
+        show(checks_table(checks))
+    wrong = [one for one in checks if one.ok is False]
+    if wrong:
+        raise typer.Exit(max(one.error.exit_status if one.error else 1 for one in wrong))

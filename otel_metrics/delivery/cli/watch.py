@@ -1,0 +1,68 @@
+"""Owns the dashboard that stays: the whole screen, drawn anew every two seconds until Ctrl-C."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from otel_metrics.delivery.cli.dashboard import DashboardView
+from otel_metrics.delivery.cli.desk import Desk
+from otel_metrics.delivery.cli.numbers import moment
+from otel_metrics.delivery.cli.streams import output_console
+from otel_metrics.errors import SettingError
+
+_EVERY_S = 2.0
+
+
+def dashboard_view(desk: Desk, document: dict[str, Any], hours: float) -> DashboardView:
+    """The dashboard with its place and its time."""
+    zone = desk.settings.timezone
+    as_of = f"{moment(datetime.now(UTC), zone)} {zone}"
+    return DashboardView(document, desk.settings.database, hours, as_of)
+
+
+def follow(desk: Desk, hours: float) -> None:
+    """Shows the dashboard and keeps it up to date."""
+    console = output_console()
+    if not console.is_terminal:
+        raise SettingError("--watch writes to a pipe or file", "a terminal", "leave --watch out, or use --format json")
+    try:
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                live.update(_Screen(_frame(desk, hours)), refresh=True)
+                time.sleep(_EVERY_S)
+    except KeyboardInterrupt:
+        return
+
+
+def _frame(desk: Desk, hours: float) -> RenderableType:
+    """What is to be seen now. The drain is left alone where another process is at it: the next frame has its rows."""
+    from otel_metrics.delivery.cli.desk import is_there
+
+    desk.exists = desk.exists or is_there(desk.storage)
+    if not desk.exists:
+        return Group(Text(desk.absent()), Text("Waiting for it. Ctrl-C ends this.", "quiet"))
+    desk.storage.drain()
+    return dashboard_view(desk, desk.answers.dashboard(hours), hours)
+
+
+class _Screen:
+    """Cuts what is higher than the window and says so in its last line."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._content, options.update(height=None), pad=False)
+        height = console.height
+        if len(lines) > height:
+            hidden = len(lines) - height + 1
+            last = Text(f"… {hidden} more lines in a higher window", "quiet")
+            lines = [*lines[: height - 1], console.render_lines(last, options, pad=False)[0]]
+        for number, line in enumerate(lines):
+            if number:
+                yield Text("")
+            yield from line

@@ -1,0 +1,1 @@
+"""What several tests share: looking into stores, starting processes, receiving OTLP."""
