@@ -106,7 +106,9 @@ class MetricsService:
         """Times a stage in `with` or `async with`; see `ProcessingTimer`."""
         return self.open_timer(session_id, user_id, chat_id, stage, metadata)
 
-    def open_timer(self, session_id: str, user_id: object, chat_id: object, stage: str, metadata: Json) -> ProcessingTimer:
+    def open_timer(
+        self, session_id: str, user_id: object, chat_id: object, stage: str, metadata: Json
+    ) -> ProcessingTimer:
         """`timer` with its metadata as one dict, which the timer keeps."""
         return ProcessingTimer(self.kit, session_id, user_id, chat_id, stage, metadata)
 

@@ -104,7 +104,9 @@ def test_bad_environment_value_at_first_use_warns_and_takes_the_default(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("METRICS_RETENTION_DAYS", "a month")
     monkeypatch.setenv("METRICS_LOG_LEVEL", "debug")
-    with pytest.warns(RuntimeWarning, match="METRICS_RETENTION_DAYS='a month' is not usable; expected a number of days"):
+    with pytest.warns(
+        RuntimeWarning, match="METRICS_RETENTION_DAYS='a month' is not usable; expected a number of days"
+    ):
         service = otel_metrics.get_metrics_service()
     assert (service.settings.retention_days, service.settings.log_level) == (30.0, "debug")
 

@@ -41,6 +41,7 @@ class Journal:
         resource: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._layout = layout
+        self.log_file = layout.log_file.absolute()
         self._max_bytes = max_bytes
         self._look_after_bytes = min(_LOOK_AFTER_BYTES, max_bytes // 4)
         self._durability = durability

@@ -3,6 +3,7 @@
 import errno
 import time
 import warnings
+from pathlib import Path
 
 from otel_metrics.model.losses import Losses
 from otel_metrics.model.records import Json, Record, encode_line
@@ -23,6 +24,11 @@ class JournalLedger:
     def process(self) -> str:
         """The name under which this process writes."""
         return self._journal.process
+
+    @property
+    def log_file(self) -> Path:
+        """Where records go: two ledgers of one file are one store."""
+        return self._journal.log_file
 
     def append(self, record: Record | Json) -> bool:
         """Writes the record; False if it could not be kept, which is then counted and warned about once a minute."""

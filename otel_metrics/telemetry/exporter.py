@@ -43,9 +43,10 @@ class StoreSpanExporter(SpanExporter):
 
     def mark_written(self, span: ReadableSpan) -> bool:
         """Notes on the span that it is in this store; False if it was. Several ways may lead a span here."""
-        if getattr(span, _WRITTEN_TO, None) is self.ledger:
+        log_file = self.ledger.log_file
+        if getattr(span, _WRITTEN_TO, None) == log_file:
             return False
-        setattr(span, _WRITTEN_TO, self.ledger)
+        setattr(span, _WRITTEN_TO, log_file)
         return True
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

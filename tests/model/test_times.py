@@ -24,7 +24,9 @@ def test_texts_sort_as_their_moments(first: int, second: int) -> None:
     assert (iso(first) < iso(second)) == (first // 1000 < second // 1000)
 
 
-@pytest.mark.parametrize(("time_ns", "text"), [(-1, "1970-01-01T00:00:00.000000Z"), (1 << 80, "9999-12-31T23:59:59.999999Z")])
+@pytest.mark.parametrize(
+    ("time_ns", "text"), [(-1, "1970-01-01T00:00:00.000000Z"), (1 << 80, "9999-12-31T23:59:59.999999Z")]
+)
 def test_time_out_of_range_keeps_the_width(time_ns: int, text: str) -> None:
     """What no year of four digits holds becomes the first or the last moment."""
     assert iso(time_ns) == text

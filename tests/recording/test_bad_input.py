@@ -28,7 +28,9 @@ BAD_CALLS: dict[str, Callable[[MetricsService], None]] = {
     "empty stage": lambda service: service.record_stage(SESSION, 1, 2, "", start_time=1),
     "time": lambda service: service.record_stage(SESSION, 1, 2, "s", start_time="soon"),
     "type": lambda service: service.record_correction(SESSION, 1, 2, "emoji", "", "", 1),
-    "satisfaction": lambda service: service.record_correction(SESSION, 1, 2, "rejection", "", "", 1, admin_satisfaction=6),
+    "satisfaction": lambda service: service.record_correction(
+        SESSION, 1, 2, "rejection", "", "", 1, admin_satisfaction=6
+    ),
     "processing": lambda service: service.record_correction(SESSION, 1, 2, "rejection", "", "", -1),
     "retries": lambda service: service.record_correction(SESSION, 1, 2, "rejection", "", "", 1, retry_count=-1),
     "mute type": lambda service: service.record_correction(SESSION, 1, 2, Mute(), "", "", 1),  # type: ignore[arg-type]
@@ -43,9 +45,13 @@ def test_strict_service_raises(service: MetricsService, call: Callable[[MetricsS
 
 
 @pytest.mark.parametrize("call", BAD_CALLS.values(), ids=BAD_CALLS.keys())
-def test_bot_gets_one_warning_and_an_exact_count(lenient: MetricsService, call: Callable[[MetricsService], None]) -> None:
+def test_bot_gets_one_warning_and_an_exact_count(
+    lenient: MetricsService, call: Callable[[MetricsService], None]
+) -> None:
     """In a bot the same warns once, however often it happens, counts each time and never raises."""
-    with pytest.warns(RuntimeWarning, match="otel_metrics: .*; expected .*; it is kept as given in the metadata") as caught:
+    with pytest.warns(
+        RuntimeWarning, match="otel_metrics: .*; expected .*; it is kept as given in the metadata"
+    ) as caught:
         call(lenient)
     assert len(caught) == 1
     with warnings.catch_warnings():

@@ -45,7 +45,9 @@ class Disguised:
 
 
 characters = st.characters(codec=None) | st.sampled_from(["\0", "\ud800", "\udfff", "\n", "\u2028", '"', "\\", "\x7f"])
-texts = st.text(characters, max_size=40) | st.builds(lambda text, times: text * times, st.text(characters), st.integers(0, 4000))
+texts = st.text(characters, max_size=40) | st.builds(
+    lambda text, times: text * times, st.text(characters), st.integers(0, 4000)
+)
 numbers = (
     st.integers()
     | st.integers(min_value=2**62, max_value=2**70)
@@ -80,7 +82,14 @@ def test_any_metadata_is_kept(tmp_path: Path) -> None:
         @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
         @given(metadata=st.dictionaries(keys, values, max_size=5), text=texts, late=values)
         def record(metadata: dict[Any, Any], text: str, late: Any) -> None:
-            assert _record_all(service, metadata, text, late) == ["begin", "stage", "system", "log", "correction", "span"]
+            assert _record_all(service, metadata, text, late) == [
+                "begin",
+                "stage",
+                "system",
+                "log",
+                "correction",
+                "span",
+            ]
 
         record()
         with service.timer(SESSION, 1, 2, "ai_processing", loop=endless(), deep=_nested(500)):

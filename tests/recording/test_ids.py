@@ -16,7 +16,15 @@ SESSION = "65a1b2c3000000ff0123456789abcdef"
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [(0, 0), (-1001234567890, -1001234567890), ("12345", 12345), ("-5", -5), (2**63 - 1, 2**63 - 1), (None, 0), ("", 0)],
+    [
+        (0, 0),
+        (-1001234567890, -1001234567890),
+        ("12345", 12345),
+        ("-5", -5),
+        (2**63 - 1, 2**63 - 1),
+        (None, 0),
+        ("", 0),
+    ],
 )
 def test_integer_is_kept_as_it_is(service: MetricsService, given: object, kept: int) -> None:
     """Integers and their text stay as they are; an absent id is 0."""

@@ -155,7 +155,10 @@ def test_metadata_replaced_by_something_else_does_not_cost_the_stage(service: Me
 def test_spans_of_other_tracers_belong_to_the_session(service: MetricsService) -> None:
     """A span that somebody else's code opens inside a stage is its child and is kept with the session's id."""
     tracer = trace.get_tracer("httpx")
-    with service.timer(SESSION, 1, 2, "ai_processing"), tracer.start_as_current_span("POST", attributes={"a": 1}) as span:
+    with (
+        service.timer(SESSION, 1, 2, "ai_processing"),
+        tracer.start_as_current_span("POST", attributes={"a": 1}) as span,
+    ):
         span.add_event("retry", {"n": 1})
     with tracer.start_as_current_span("elsewhere"):
         pass

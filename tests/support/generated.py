@@ -85,7 +85,8 @@ def expected_figures(stages: list[Stage], corrections: list[Correction], hours: 
     corrected = [one for one in corrections if since < one.at_us <= until]
     sessions = {one.session for one in inside}
     totals = [
-        max(one.end_us for one in stages if one.session == session) - min(one.start_us for one in stages if one.session == session)
+        max(one.end_us for one in stages if one.session == session)
+        - min(one.start_us for one in stages if one.session == session)
         for session in sessions
     ]
     by_stage: dict[str, list[Stage]] = defaultdict(list)

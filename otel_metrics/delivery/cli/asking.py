@@ -9,7 +9,7 @@ import typer
 from otel_metrics.delivery.cli.desk import Desk, reading
 from otel_metrics.delivery.cli.numbers import hours_in_words
 from otel_metrics.delivery.cli.options import Database, Form, Hours, Printed, PrintedRows, RowForm
-from otel_metrics.delivery.cli.streams import note, print_csv, print_json, show
+from otel_metrics.delivery.cli.streams import note, output_console, print_csv, print_json, show
 from otel_metrics.errors import QueryError
 
 _MOST_SHOWN = 1000
@@ -168,5 +168,5 @@ def _as_json(desk: Desk, answer: object) -> None:
 def _is_there(desk: Desk) -> bool:
     """Whether there is a store to show; if not, says how to begin."""
     if not desk.exists:
-        show(desk.absent())
+        output_console().print(desk.absent(), soft_wrap=True)
     return desk.exists

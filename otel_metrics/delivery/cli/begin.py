@@ -1,7 +1,5 @@
 """Owns the command that a newcomer runs first: the demo, and what it says to do next."""
 
-import shlex
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,7 +30,7 @@ def demo(
             print_json(document)
             return
         show(dashboard_view(desk, document, 24))
-        option = "" if database is None else f" --database {_shell_word(database)}"
+        option = desk.option
         console = output_console()
         console.print("\nWhat next", style="head")
         for line in (
@@ -42,7 +40,3 @@ def demo(
             f'otel-metrics sql "SELECT outcome, count(*) AS n FROM sessions GROUP BY 1"{option}',
         ):
             console.print(f"  {line}", soft_wrap=True)
-
-
-def _shell_word(path: Path) -> str:
-    return shlex.quote(str(path))

@@ -1,5 +1,6 @@
 """Owns the way from `--database` to answers: the settings, taking in what the journal holds, and a store that is not there."""
 
+import shlex
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -33,13 +34,11 @@ class Desk:
     storage: MetricsStorage
     answers: "Answers"
     exists: bool
+    option: str = ""
 
     def absent(self) -> str:
         """What there is to say of a store that is not there."""
-        return (
-            f"There is no store at {self.settings.database} yet. `otel-metrics demo` makes one to look at; "
-            "a bot makes its own when it records."
-        )
+        return f"No store at {self.settings.database} yet: `otel-metrics demo{self.option}` makes one to look at."
 
 
 def settings_for(database: Path | None) -> Settings:
@@ -53,6 +52,11 @@ def settings_for(database: Path | None) -> Settings:
             f"database and log are one file, {settings.database}", "two files", "name the SQLite file, such as metrics.db"
         )  # fmt: skip
     return settings
+
+
+def database_option(database: Path | None) -> str:
+    """What a command that is proposed needs to look at the same store."""
+    return "" if database is None else f" --database {shlex.quote(str(database))}"
 
 
 def storage_of(settings: Settings) -> MetricsStorage:
@@ -79,7 +83,7 @@ def reading(database: Path | None) -> Iterator[Desk]:
     try:
         with Work("Reading the store") as work:
             answers.refresh(work.update)
-        yield Desk(settings, storage, answers, exists)
+        yield Desk(settings, storage, answers, exists, database_option(database))
     finally:
         answers.close()
 
@@ -153,4 +157,3 @@ def _waiting_bytes(storage: MetricsStorage) -> int | None:
 
 def _log_files(storage: MetricsStorage) -> list[Path]:
     return [*storage.layout.rotated_files(), storage.layout.log_file]
-

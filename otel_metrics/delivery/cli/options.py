@@ -36,7 +36,7 @@ Database = Annotated[
     Path | None,
     typer.Option(
         metavar="PATH",
-        help="The store's SQLite file; without it METRICS_DATABASE, or metrics.db. Its log lies beside it as PATH.jsonl.",
+        help="The SQLite file; its log is the .jsonl beside it. Default: METRICS_DATABASE, metrics.db.",
         show_default=False,
     ),
 ]

@@ -56,7 +56,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _usage_message(error: typer.BadParameter) -> str:
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "otel-metrics"
     return f"{message[:1].lower()}{message[1:]}; see `{command} --help`"

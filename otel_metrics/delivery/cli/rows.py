@@ -98,7 +98,8 @@ class QueueView:
                 Text(clean(one["stage"])), state,
             )  # fmt: skip
         if any(one["state"] == "interrupted" for one in rows):
-            return Group(table, Text("interrupted: the process that began it is gone, it will not end by itself", "quiet"))
+            why = "interrupted: the process that began it is gone, it will not end by itself"
+            return Group(table, Text(why, "quiet"))
         return table
 
     def _table(self, title: str, style: str) -> Table:

@@ -23,7 +23,7 @@ def export(
     form: Annotated[
         FileForm | None, typer.Option("--format", help="Without it the ending of PATH tells.", show_default=False)
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="T", help="Only what is later: 2026-01-31T12:00:00Z, or epoch seconds.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="T", help="Only what is later: ISO-8601 or epoch seconds.")] = None,
     until: Annotated[str | None, typer.Option(metavar="T", help="Only up to this time.")] = None,
     database: Database = None,
 ) -> None:  # fmt: skip
@@ -32,7 +32,7 @@ def export(
 
     form = form or _FORM_OF_SUFFIX.get(output.suffix.lower())
     if form is None:
-        raise typer.BadParameter(f"{output} does not tell which; give one of {', '.join(FileForm)}", param_hint="--format")
+        raise typer.BadParameter(f"{output} does not tell; give one of {', '.join(FileForm)}", param_hint="--format")
     settings = settings_for(database)
     _check_target(output, StoreLayout(settings.database, settings.log_file))
     with reading(database) as desk:

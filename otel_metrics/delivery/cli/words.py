@@ -52,4 +52,5 @@ def took_ms(session: dict[str, Any], now: datetime) -> float | None:
     if session["outcome"] is not None:
         took: float | None = session["duration_ms"]
         return took
-    return max(0.0, (now - session["started_at"]).total_seconds() * 1000)
+    started: datetime = session["started_at"]
+    return max(0.0, (now - started).total_seconds() * 1000)

@@ -103,7 +103,8 @@ def _drafting(random: Random, model: Model) -> tuple[tuple[float, ...], str]:
 def _decision(random: Random, moderator: Moderator, factor: float) -> tuple[tuple[Edit, ...], str]:
     chance = random.random()
     if chance < moderator.rejects:
-        return (Edit(CorrectionType.REJECTION, random.uniform(5, 25), None, None, random.choice((1, 1, 2))),), "rejected"
+        rejection = Edit(CorrectionType.REJECTION, random.uniform(5, 25), None, None, random.choice((1, 1, 2)))
+        return (rejection,), "rejected"
     edits: tuple[Edit, ...] = ()
     if chance < moderator.rejects + moderator.edits * factor:
         edits = tuple(_edit(random, moderator) for _ in range(2 if random.random() < 0.08 else 1))

@@ -9,7 +9,6 @@ from opentelemetry import trace
 from otel_metrics.delivery.demo.cast import corrected_text
 from otel_metrics.delivery.demo.plan import Edit, Visit
 from otel_metrics.model.vocabulary import ProcessingStage, SessionOutcome
-from otel_metrics.recording.timer import ProcessingTimer
 from otel_metrics.service import MetricsService
 
 S = ProcessingStage
@@ -22,9 +21,11 @@ class DemoClock:
         self.now_ns = now_ns
 
     def time_ns(self) -> int:
+        """The time of day."""
         return self.now_ns
 
     def perf_counter_ns(self) -> int:
+        """The same time again."""
         return self.now_ns
 
     def pass_by(self, seconds: float) -> None:
@@ -40,6 +41,7 @@ class Play:
         self.session_id = service.create_session(
             visit.user_id, visit.user_id, demo=True, platform="telegram", language=visit.language, intent=visit.draft.intent
         )  # fmt: skip
+        self._who = (self.session_id, visit.user_id, visit.user_id)
 
     def perform(self) -> None:
         """Plays the session to where its plan ends."""
@@ -55,9 +57,7 @@ class Play:
         if visit.ending == "abandoned":
             self._service.end_session(self.session_id, SessionOutcome.ABANDONED)
             return
-        self._service.record_stage(
-            self.session_id, visit.user_id, visit.user_id, S.MODERATION_QUEUE, start_time=drafted
-        )  # fmt: skip
+        self._service.record_stage(*self._who, S.MODERATION_QUEUE, start_time=drafted)
         if visit.ending == "in_review":
             self._leave_review_open()
             return
@@ -68,12 +68,10 @@ class Play:
         delivered = self._answer()
         self._service.end_session(self.session_id, SessionOutcome.DELIVERED if delivered else SessionOutcome.FAILED)
 
-    def _timer(self, stage: ProcessingStage, **metadata: object) -> ProcessingTimer:
-        visit = self._visit
-        return self._service.timer(self.session_id, visit.user_id, visit.user_id, stage, **metadata)
-
     def _receive(self) -> None:
-        with self._timer(S.QUERY_RECEIVED, platform="telegram", message_length=self._random.randrange(12, 240)):
+        with self._service.timer(
+            *self._who, S.QUERY_RECEIVED, platform="telegram", message_length=self._random.randrange(12, 240)
+        ):
             self._clock.pass_by(self._random.uniform(0.012, 0.07))
 
     def _draft(self) -> bool:
@@ -82,13 +80,13 @@ class Play:
         for retry, seconds in enumerate(visit.draft_s):
             failed = visit.ending == "model_failed" or retry + 1 < len(visit.draft_s)
             try:
-                with self._timer(
-                    S.AI_PROCESSING, model=visit.model.name, provider=visit.model.provider, prompt=visit.prompt,
+                with self._service.timer(
+                    *self._who, S.AI_PROCESSING, model=visit.model.name, provider=visit.model.provider, prompt=visit.prompt,
                     retry_count=retry,
                 ) as stage:  # fmt: skip
                     self._call_model(seconds)
                     if failed:
-                        raise TimeoutError("the model did not answer within 30 s")  # noqa: TRY301 - as a client does
+                        raise TimeoutError("the model did not answer within 30 s")
                     stage.metadata["tokens_used"] = visit.input_tokens + visit.output_tokens
                     self._clock.pass_by(0.02)
             except TimeoutError:
@@ -114,7 +112,7 @@ class Play:
     def _review(self) -> None:
         visit = self._visit
         decision = "rejected" if visit.ending == "rejected" else "edited" if visit.edits else "approved"
-        with self._timer(S.ADMIN_REVIEW, moderator=visit.moderator.name, decision=decision):
+        with self._service.timer(*self._who, S.ADMIN_REVIEW, moderator=visit.moderator.name, decision=decision):
             self._clock.pass_by(visit.review_s + sum(edit.seconds for edit in visit.edits))
             if decision == "rejected":
                 self._record(visit.edits[0], 0)
@@ -127,23 +125,27 @@ class Play:
 
     def _leave_review_open(self) -> None:
         """Begins a review that does not end: it is running as long as the demo is, and interrupted from then on."""
-        timer = self._timer(S.ADMIN_REVIEW, moderator=self._visit.moderator.name)
+        timer = self._service.timer(*self._who, S.ADMIN_REVIEW, moderator=self._visit.moderator.name)
         copy_context().run(timer.__enter__)
 
     def _correct(self, edit: Edit, retry: int) -> None:
         kind = "voice" if edit.transcription_s else "text"
-        with self._timer(S.CORRECTION_PROCESSING, kind=kind, moderator=self._visit.moderator.name, retry_count=retry):
+        with self._service.timer(
+            *self._who, S.CORRECTION_PROCESSING, kind=kind, moderator=self._visit.moderator.name, retry_count=retry
+        ):
             self._clock.pass_by((edit.transcription_s or 0.0) + self._random.uniform(0.1, 0.6))
             if edit.model_s is None:
                 self._record(edit, retry)
         if edit.model_s is not None:
-            with self._timer(S.CORRECTION_AI, model=self._visit.model.name, provider=self._visit.model.provider):
+            with self._service.timer(
+                *self._who, S.CORRECTION_AI, model=self._visit.model.name, provider=self._visit.model.provider
+            ):
                 self._call_model(edit.model_s)
                 self._record(edit, retry)
 
     def _record(self, edit: Edit, retry: int) -> None:
         visit = self._visit
-        more = {} if edit.transcription_s is None else {"transcription_quality": self._random.choice(("excellent", "good"))}
+        more = {"transcription_quality": self._random.choice(("excellent", "good"))} if edit.transcription_s else {}
         self._service.record_correction(
             self.session_id, visit.moderator.user_id, self._random.randrange(1, 10**6), edit.kind, visit.draft.text,
             corrected_text(visit.draft, edit.kind), edit.seconds * 1000,
@@ -156,17 +158,16 @@ class Play:
         """The answer on its way to the user; one who has blocked the bot does not get it."""
         visit = self._visit
         text = visit.draft.text if not visit.edits else corrected_text(visit.draft, visit.edits[-1].kind)
-        with self._timer(S.FINAL_RESPONSE, length=len(text), language=visit.language):
+        with self._service.timer(*self._who, S.FINAL_RESPONSE, length=len(text), language=visit.language):
             self._clock.pass_by(self._random.uniform(0.004, 0.03))
         try:
-            with self._timer(S.USER_DELIVERY, platform="telegram"):
+            with self._service.timer(*self._who, S.USER_DELIVERY, platform="telegram"):
                 self._clock.pass_by(self._random.uniform(0.08, 0.4))
                 if visit.ending == "undelivered":
-                    raise PermissionError("the user has blocked the bot")  # noqa: TRY301 - as a client does
+                    raise PermissionError("the user has blocked the bot")
         except PermissionError:
             self._service.get_logger().error(
                 "delivery_failed", "The answer could not be delivered", session_id=self.session_id
             )
             return False
         return True
-
