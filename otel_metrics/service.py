@@ -6,6 +6,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -184,13 +185,15 @@ class MetricsService:
         return self._ask().export(table, Path(path), format, **period)
 
     def _ask(self) -> "Answers":
-        """The read wing, loaded at the first question; everything recorded so far is moved into the tables first."""
+        """The read wing, loaded at the first question; everything recorded so far is moved into the tables first.
+
+        Where recording is switched off there is nothing to ask, whatever an older store may hold.
+        """
         if self._answers is None:
             from otel_metrics.analytics.answers import Answers
 
-            self._answers = Answers(self.storage, self.settings, self._clock)
-        if self.settings.enabled:
-            self._drain(_ASK_WAIT_S)
+            self._answers = Answers(self.storage if self.settings.enabled else None, self.settings, self._clock)
+        self._drain(_ASK_WAIT_S)
         return self._answers
 
     # --- living and ending -----------------------------------------------------------------------------------
@@ -301,6 +304,7 @@ class _Worker:
             self._thread.join(_EXIT_WAIT_S)
 
     def _run(self) -> None:
+        import_module("rapidfuzz.distance")  # here and not in the bot's loop at its first correction
         interval_s = min(filter(None, (self._drain_s, self._sync_s)))
         since_drain_s = 0.0
         while not self._wake.wait(interval_s):

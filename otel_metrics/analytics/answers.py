@@ -16,9 +16,9 @@ from otel_metrics.store.tables import MetricsStorage
 
 
 class Answers:
-    """Answers over one store. Each call first takes in what is new; draining the journal is its caller's."""
+    """Answers over one store, or over nothing where `storage` is None. Each call first takes in what is new; draining the journal is its caller's."""
 
-    def __init__(self, storage: MetricsStorage, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, storage: MetricsStorage | None, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._engine = Engine(storage)

@@ -34,7 +34,7 @@ class Rows:
 class Engine:
     """An in-memory DuckDB that follows one store. A refresh reads only rows that are new or have changed."""
 
-    def __init__(self, storage: MetricsStorage) -> None:
+    def __init__(self, storage: MetricsStorage | None) -> None:
         self._storage = storage
         self._mutex = threading.RLock()
         self._seq = 0
@@ -61,7 +61,7 @@ class Engine:
 
         `figures_only` is enough for the dashboard, as long as nothing else has been asked.
         """
-        if not self._storage.exists():
+        if self._storage is None or not self._storage.exists():
             return
         with self._mutex, self._storage.reading() as source:
             if source.execute("PRAGMA user_version").fetchone()[0] == 0:

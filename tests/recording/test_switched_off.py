@@ -74,3 +74,13 @@ def test_switching_off_by_argument_and_on_again(tmp_path: Path) -> None:
     otel_metrics.configure(enabled=True, **files)
     otel_metrics.create_session(1, 2)
     assert (tmp_path / "m.jsonl").stat().st_size > size
+
+
+def test_an_older_store_is_not_asked(tmp_path: Path) -> None:
+    """With recording switched off questions have the empty shape, also where a store of before lies."""
+    place = {"database": tmp_path / "m.db", "log_file": tmp_path / "m.jsonl"}
+    service = otel_metrics.configure(**place)
+    with service.timer(service.create_session(1, 2), 1, 2, "ai_processing"):
+        pass
+    assert service.get_dashboard_data()["overview"]["total_requests"] == 1
+    assert otel_metrics.configure(**place, enabled=False).get_dashboard_data()["overview"]["total_requests"] == 0

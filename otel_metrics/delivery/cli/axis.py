@@ -60,7 +60,7 @@ class AxisLabels:
         width = options.max_width
         line = ""
         for offset_ms in self.axis.ticks(width):
-            label = f"┃{tick(offset_ms)}" if offset_ms else f"┃{tick(0)}"
+            label = f"│{tick(offset_ms)}"
             at = place(self.axis.part(offset_ms), width)
             if at >= len(line) and at + len(label) <= width:
                 line = line.ljust(at) + label

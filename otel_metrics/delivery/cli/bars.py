@@ -6,8 +6,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-WORK, WAIT, RUNNING = "█", "░", "▒"
-_PARTS = " ▏▎▍▌▋▊▉"
+WORK, WAIT, RUNNING = "━", "┅", "╺"
+_HALF = "╸"
 
 
 def sign_of(kind: str) -> tuple[str, str]:
@@ -29,12 +29,12 @@ class Share:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         sign, style = sign_of(self.kind)
-        eighths = round(max(0.0, min(1.0, self.share)) * min(self.most, options.max_width) * 8)
-        if sign != WORK:
-            text = sign * max(round(eighths / 8), 1 if self.share > 0 else 0)
-        else:
-            text = WORK * (eighths // 8) + _PARTS[eighths % 8].strip()
-            text = text or (_PARTS[1] if self.share > 0 else "")
+        halves = round(max(0.0, min(1.0, self.share)) * min(self.most, options.max_width) * 2)
+        text = sign * (halves // 2)
+        if sign == WORK and (halves % 2 or (not text and self.share > 0)):
+            text += _HALF
+        elif not text and self.share > 0:
+            text = sign
         yield Text(text, style, no_wrap=True)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:

@@ -22,12 +22,16 @@ _MOST_ROWS = 12
 
 @dataclass(frozen=True, slots=True)
 class DashboardView:
-    """The dashboard at whatever width there is; wide ones get more columns."""
+    """The dashboard at whatever width there is; wide ones get more columns.
+
+    Printed, the alerts stand last, where the eye is; on a screen that may be too low they come first.
+    """
 
     document: Document
     database: object
     hours: float
     as_of: str
+    alerts_first: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= _WIDE
@@ -36,9 +40,13 @@ class DashboardView:
         if not self.document["processing_by_stage"] and not self.document["overview"]["total_corrections"]:
             yield Text(f"Nothing was recorded in the {hours_in_words(self.hours)}. --hours 720 looks back a month.")
             return
+        if self.alerts_first:
+            yield alert_lines(self.document["alerts"])
         yield _stages(self.document, wide=wide)
+        yield Text("")
         yield _corrections(self.document["corrections"], wide=wide)
-        yield alert_lines(self.document["alerts"])
+        if not self.alerts_first:
+            yield alert_lines(self.document["alerts"])
 
     def _title(self, width: int) -> RenderableType:
         left = Text.assemble(("otel-metrics", "head"), (f"  {hours_in_words(self.hours)}", ""))
@@ -63,7 +71,7 @@ def _tiles(document: Document, width: int) -> Table:
     corrected = corrections.get("corrected_sessions")
     tiles = (
         ("Sessions", count(overview["total_requests"]), f"{count(stages)} stages", "work"),
-        ("Success", percent(rate) if stages else "–", f"{count(failed)} failed", "bad" if failed else "good"),
+        ("Success", percent(rate) if stages else "–", f"{count(failed)} failed", _rate_style(rate) or "good"),
         ("End to end", duration(overview["avg_total_processing_time_ms"] or None), "mean", "work"),
         (
             "Corrected",
@@ -80,10 +88,11 @@ def _tiles(document: Document, width: int) -> Table:
 
 
 def _tile(name: str, value: str, beside: str, style: str, *, room: int) -> Panel:
-    content = Text(value, f"bold {style}", no_wrap=True, overflow="ellipsis")
+    content = Text.assemble((value, style), no_wrap=True, overflow="ellipsis")
+    content.stylize("bold")
     if len(value) + 2 + len(beside) <= room:
-        content.append(f"  {beside}", "not bold default")
-    return Panel(content, title=name, title_align="left", box=ROUNDED, border_style="quiet")
+        content.append(f"  {beside}", "quiet")
+    return Panel(content, title=Text(name, "not dim"), title_align="left", box=ROUNDED, border_style="quiet")
 
 
 def _stages(document: Document, *, wide: bool) -> RenderableType:
@@ -122,8 +131,11 @@ def _legend() -> Text:
 
 
 def _rate(rate: float | None) -> Text:
-    style = "" if rate is None or rate >= 99 else "warn" if rate >= 95 else "bad"
-    return Text(percent(rate), style)
+    return Text(percent(rate), _rate_style(rate))
+
+
+def _rate_style(rate: float | None) -> str:
+    return "" if rate is None or rate >= 99 else "warn" if rate >= 95 else "bad"
 
 
 def _corrections(corrections: Document, *, wide: bool) -> RenderableType:

@@ -17,11 +17,11 @@ from otel_metrics.errors import SettingError
 _EVERY_S = 2.0
 
 
-def dashboard_view(desk: Desk, document: dict[str, Any], hours: float) -> DashboardView:
+def dashboard_view(desk: Desk, document: dict[str, Any], hours: float, *, stays: bool = False) -> DashboardView:
     """The dashboard with its place and its time."""
     zone = desk.settings.timezone
-    as_of = f"{moment(datetime.now(UTC), zone)} {zone}"
-    return DashboardView(document, desk.settings.database, hours, as_of)
+    as_of = f"{moment(datetime.now(UTC), zone, seconds=stays)} {zone}"
+    return DashboardView(document, desk.settings.database, hours, as_of, alerts_first=stays)
 
 
 def follow(desk: Desk, hours: float) -> None:
@@ -46,7 +46,7 @@ def _frame(desk: Desk, hours: float) -> RenderableType:
     if not desk.exists:
         return Group(Text(desk.absent()), Text("Waiting for it. Ctrl-C ends this.", "quiet"))
     desk.storage.drain()
-    return dashboard_view(desk, desk.answers.dashboard(hours), hours)
+    return dashboard_view(desk, desk.answers.dashboard(hours), hours, stays=True)
 
 
 class _Screen:
