@@ -55,6 +55,7 @@ class Engine:
             self.connection.execute(f"CREATE TABLE hot.{table.name} ({columns})")
         for view in VIEWS:
             self.connection.execute(view)
+        self.connection.execute("SET lock_configuration = true")
 
     def refresh(self, progress: Progress | None = None, *, figures_only: bool = False) -> None:
         """Brings over what has come or changed since the last time, as of one moment; nothing if there is no database.

@@ -20,13 +20,20 @@ def run_query(engine: Engine, query: str) -> Rows:
         raise QueryError(_first_line(error), "SQL that DuckDB can read", _REMEDY) from error
     if len(statements) != 1:
         raise QueryError(f"{len(statements)} statements", "exactly one", "run them one by one")
-    if statements[0].type != duckdb.StatementType.SELECT:
-        kind = str(statements[0].type).rpartition(".")[2]
+    # DuckDB 1.5 takes a PRAGMA for a SELECT, 2.0 does not: with both, it is refused.
+    is_pragma = _first_word(query) == "pragma"
+    if is_pragma or statements[0].type != duckdb.StatementType.SELECT:
+        kind = "PRAGMA" if is_pragma else str(statements[0].type).rpartition(".")[2]
         raise QueryError(f"a statement of type {kind}", "one that only reads (SELECT, WITH, FROM)", _REMEDY)
     try:
         return engine.run(query)
     except duckdb.Error as error:
         raise QueryError(_first_line(error), "a query over the views", _REMEDY) from error
+
+
+def _first_word(query: str) -> str:
+    starts = [offset for offset, kind in duckdb.tokenize(query) if "comment" not in str(kind)]
+    return query.encode()[starts[0] :].decode(errors="replace").split()[0].lower() if starts else ""
 
 
 def _first_line(error: Exception) -> str:

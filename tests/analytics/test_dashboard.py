@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from support.generated import NOW_NS, Correction, Stage, StoppedClock, expected_figures, make_store
+
 from otel_metrics.analytics.answers import Answers
 from otel_metrics.errors import QueryError
 from otel_metrics.model.vocabulary import CorrectionType, ProcessingStage

@@ -8,14 +8,16 @@ from contextlib import closing
 
 import duckdb
 import pytest
-
 from support.generated import NOW_NS, Correction, Stage, StoppedClock, make_store
+
 from otel_metrics.analytics.answers import Answers
 from otel_metrics.errors import QueryError
 from otel_metrics.model.times import iso
 
 NOW_US = NOW_NS // 1000
-FACTS = [Stage(n, "=cmd()" if n == 3 else "ai_processing", NOW_US - n * 1_000_000, 500_250, n % 2 == 0) for n in range(1, 21)]
+FACTS = [
+    Stage(n, "=cmd()" if n == 3 else "ai_processing", NOW_US - n * 1_000_000, 500_250, n % 2 == 0) for n in range(1, 21)
+]
 
 
 @pytest.fixture
@@ -28,7 +30,10 @@ def read(path, form, table):
     """The rows of an exported file: key, session, stage, start as text."""
     if form == "csv":
         with path.open(encoding="utf-8", newline="") as file:
-            return [(row["metric_id"], row["session_id"], row["stage"].lstrip("'"), row["start_time"]) for row in csv.DictReader(file)]
+            return [
+                (row["metric_id"], row["session_id"], row["stage"].lstrip("'"), row["start_time"])
+                for row in csv.DictReader(file)
+            ]
     if form in {"json", "jsonl"}:
         text = path.read_text(encoding="utf-8")
         rows = json.loads(text) if form == "json" else [json.loads(line) for line in text.splitlines()]

@@ -1,8 +1,8 @@
 """Free SQL: one statement that reads, over the views and nothing else."""
 
 import pytest
-
 from support.generated import NOW_NS, Stage, StoppedClock, make_store
+
 from otel_metrics.analytics.answers import Answers
 from otel_metrics.errors import QueryError
 

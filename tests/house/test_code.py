@@ -32,7 +32,11 @@ def test_imports_only_go_down():
 
 def test_recording_stands_on_the_api_alone():
     """No module of recording imports the SDK."""
-    guilty = [path.name for path in (ROOT / "otel_metrics" / "recording").glob("*.py") if "opentelemetry.sdk" in path.read_text()]
+    guilty = [
+        path.name
+        for path in (ROOT / "otel_metrics" / "recording").glob("*.py")
+        if "opentelemetry.sdk" in path.read_text()
+    ]
     assert guilty == []
 
 
@@ -43,13 +47,13 @@ def test_ruff_is_content():
 
 
 def test_the_code_is_formatted():
-    """ruff's formatter would change nothing."""
+    """The formatter would change nothing."""
     result = run(str(TOOLS / "ruff"), "format", "--check", ".")
     assert result.returncode == 0, result.stdout
 
 
 def test_the_package_is_typed():
-    """mypy in strict mode finds nothing."""
+    """Type checking in strict mode finds nothing."""
     result = run(str(TOOLS / "mypy"))
     assert result.returncode == 0, result.stdout
 
@@ -125,7 +129,11 @@ def test_own_names_have_the_prefix():
     """What we invent in OpenTelemetry begins with hitl.; the rest are names of the semantic conventions."""
     conventional = {names.SESSION_ID, names.USER_HASH, names.ERROR_TYPE}
     ours = [value for name, value in vars(names).items() if name.isupper() and isinstance(value, str) and "." in value]
-    strangers = [value for value in ours if not value.startswith(("hitl.", "https:", "otel_metrics")) and value not in conventional]
+    strangers = [
+        value
+        for value in ours
+        if not value.startswith(("hitl.", "https:", "otel_metrics")) and value not in conventional
+    ]
     assert strangers == []
 
 

@@ -124,7 +124,10 @@ def test_other_processors_get_the_whole_span(provider: TracerProvider) -> None:
     """A processor of the user's sees the same stage, with hashes for ids and no message of an error."""
     seen = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(seen))
-    with pytest.raises(RuntimeError), otel_metrics.timer(SESSION, 765432109, -987654321, "ai_processing", model="m") as stage:
+    with (
+        pytest.raises(RuntimeError),
+        otel_metrics.timer(SESSION, 765432109, -987654321, "ai_processing", model="m") as stage,
+    ):
         stage.metadata["user_id"] = 765432109
         raise RuntimeError("the text of user 765432109")
     (span,) = seen.get_finished_spans()

@@ -53,7 +53,7 @@ class Stretch:
         sign, style = sign_of(self.kind)
         width = options.max_width
         first = place(self.begin, width)
-        last = max(first + 1, min(width, round(self.end * width)))
+        last = max(first + 1, min(width, int(self.end * width)))
         yield Text(" " * first, no_wrap=True).append(sign * (last - first), style)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:

@@ -105,7 +105,7 @@ def _stages(document: Document, *, wide: bool) -> RenderableType:
     if wide:
         table.add_column("in all", justify="right", no_wrap=True)
         table.add_column("share", justify="right", no_wrap=True)
-    table.add_column(_legend(), ratio=1, no_wrap=True, min_width=8)
+    table.add_column(_legend(" " if wide else ""), ratio=1, no_wrap=True, min_width=8)
     whole = sum(_total_ms(figures) for figures in stages.values())
     for name, figures in stages.items():
         share = _total_ms(figures) / whole if whole else 0.0
@@ -126,8 +126,10 @@ def _total_ms(figures: Document) -> float:
     return total
 
 
-def _legend() -> Text:
-    return Text.assemble((WORK, "work"), " work ", (WAIT, "wait"), " wait", no_wrap=True, overflow="ellipsis")
+def _legend(gap: str) -> Text:
+    legend = Text.assemble((WORK, "work.key"), f"{gap}work ", (WAIT, "wait.key"), f"{gap}wait")
+    legend.no_wrap, legend.overflow = True, "ellipsis"
+    return legend
 
 
 def _rate(rate: float | None) -> Text:
@@ -167,7 +169,8 @@ def _by_type(by_type: dict[str, Document], *, wide: bool) -> RenderableType:
 
 def _by_moderator(by_admin: dict[str, Document], *, wide: bool) -> RenderableType:
     table = plain_table()
-    table.add_column("Moderator", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.expand = False
+    table.add_column("Moderator", no_wrap=True, overflow="ellipsis", max_width=21)
     table.add_column("count", justify="right", no_wrap=True)
     if wide:
         table.add_column("rejected", justify="right", no_wrap=True)

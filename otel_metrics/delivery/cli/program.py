@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         except _UsageError as error:
             return _fail(_usage_message(error), _USAGE)
         except OSError as error:
-            return _fail(f"{error}; a file or folder can not be used; check its path, its rights and the space left", 1)
+            return _fail(_file_message(error), 1)
         except Exception as error:
             if sys.flags.dev_mode:
                 raise
@@ -60,6 +60,11 @@ def _usage_message(error: typer.BadParameter) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "otel-metrics"
     return f"{message[:1].lower()}{message[1:]}; see `{command} --help`"
+
+
+def _file_message(error: OSError) -> str:
+    found = ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
+    return f"{found}; expected a file that this user may read and write; check its rights and the space on the disk"
 
 
 def _let_go_of_output() -> None:

@@ -194,7 +194,7 @@ def _tree(rows: list[Record], place: int) -> str:
 
 
 def _name(row: Record) -> Text:
-    text = Text(row["tree"], "quiet")
+    text = Text().append(row["tree"], "quiet")
     if row["success"] is False:
         text.append("✗ ", "bad")
     return text.append(clean(row["name"]), "wait" if row["is"] == "wait" else "bad" if row["success"] is False else "")
