@@ -13,7 +13,7 @@ from pathlib import Path
 
 from stores import settings_in, write_stages
 
-from otel_metrics.store.database import open_writer
+from otel_metrics.store.database import writing
 from otel_metrics.store.drain import Drain
 from otel_metrics.store.layout import StoreLayout
 
@@ -62,7 +62,7 @@ def _rows(database: Path, table: str) -> list[tuple[object, ...]]:
 
 def _executemany(database: Path, rows_of: dict[str, list[tuple[object, ...]]]) -> float:
     """The same rows, in transactions of 2,000, as plain Python tuples that somebody else has already parsed."""
-    with closing(open_writer(database)) as connection:
+    with writing(database) as connection:
         before = time.perf_counter()
         for table, rows in rows_of.items():
             marks = ", ".join("?" * len(rows[0]))
