@@ -10,6 +10,7 @@ from pathlib import Path
 
 from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
 from otel_metrics.model.times import iso, to_ns
+from otel_metrics.store.forks import GATE
 from otel_metrics.store.layout import open_private
 
 APPLICATION_ID = 0x6F746D31  # "otm1"
@@ -26,30 +27,27 @@ MIGRATIONS = _migrations()
 SCHEMA_VERSION = MIGRATIONS[-1][0]
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+@contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection for writing, with the schema brought up to date. Call only while holding the drain lock.
 
     Raises `StoreNewer` when a newer program made the schema, `StoreDamaged` when the file is not a sound database.
     """
-    if not path.exists():
-        os.close(open_private(path, os.O_RDWR | os.O_CREAT))
-    with _telling(path):
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)
-        try:
+    with GATE.connection(), _telling(path):
+        if not path.exists():
+            os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)) as connection:
             _check_owner(connection, path)  # before anything is changed
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             _migrate(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            yield connection
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that only reads, in one transaction: everything seen through it is of one moment."""
-    with _telling(path):
+    with GATE.connection(), _telling(path):
         connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
         with closing(connection):
             _check_owner(connection, path)

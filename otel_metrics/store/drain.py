@@ -6,7 +6,8 @@ import os
 import sqlite3
 import weakref
 from collections import defaultdict
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -14,8 +15,9 @@ from typing import IO
 import msgspec
 
 from otel_metrics.model.records import FileBegin
-from otel_metrics.store.database import next_seq, open_writer
-from otel_metrics.store.journal import read_header
+from otel_metrics.store.database import next_seq, writing
+from otel_metrics.store.forks import GATE
+from otel_metrics.store.journal import header_in
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.locks import FileLock
 from otel_metrics.store.rows import (
@@ -36,16 +38,18 @@ _BLOCK_ROWS = 500  # with 20 columns well below SQLite's 32,766 parameters
 _LINE_START = b'{"kind":"'
 _KIND_AT = len(_LINE_START)
 _HEADER = b'{"kind":"file"'
+_MOST_TRIES = 100
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(slots=True)
 class DrainReport:
-    """What one pass did: lines stored, lines set aside as unreadable, bytes read; `held` if another process drains."""
+    """What one pass did: lines stored, lines set aside as unreadable, bytes read, files that ended; `held` if another process drains."""
 
     stored: int = 0
     rejected: int = 0
     bytes_read: int = 0
+    sealed: int = 0
     held: bool = False
 
 
@@ -62,8 +66,11 @@ class _Batch:
 
     def add(self, reader: Line, line: bytes) -> None:
         """Takes one line, or raises if it can not be read. A stage that begins and ends in one batch never runs."""
+        if not line.isascii():
+            line.decode()  # JSON columns go in as they are, and a row that is no text could not be read again
         row = reader.row_of(line)
         target = reader.target
+        also = None if reader.also is None else reader.also.row_of(line)
         if target is STAGES:
             self.rows[STAGES].append(row)
             metric_id, session_id = row[0], row[1]
@@ -77,16 +84,17 @@ class _Batch:
             self.running[row[0]] = row
         else:
             self.rows[target].append(row)
-            if reader.also is not None:
-                self.rows[reader.also.target].append(reader.also.row_of(line))
+            if reader.also is not None and also is not None:
+                self.rows[reader.also.target].append(also)
         self.stored += 1
 
 
 class Drain:
     """Moves journal lines into the tables. Of all processes one at a time does; the others need not."""
 
-    def __init__(self, layout: StoreLayout) -> None:
+    def __init__(self, layout: StoreLayout, on_sealed: Callable[[sqlite3.Connection], object] = lambda _: None) -> None:
         self._layout = layout
+        self._on_sealed = on_sealed
         self._lock = FileLock(layout.drain_lock)
         self._seen: tuple[tuple[str, int, int], ...] = ()
         if hasattr(os, "register_at_fork"):
@@ -104,16 +112,23 @@ class Drain:
         state = self._state()
         if state and state == self._seen:
             return report
-        if not self._lock.acquire(timeout_s):
+        if GATE.shut or not self._lock.acquire(timeout_s):
             report.held = True
             return report
         try:
-            with closing(open_writer(self._layout.database)) as connection:
-                for path in [*self._layout.rotated_files(), self._layout.log_file]:
-                    self._drain_file(connection, path, report)
+            # The current file is opened before the others are listed: what is rotated meanwhile is among those then,
+            # and no line is read before an older one.
+            with writing(self._layout.database) as connection, _opened(self._layout.log_file) as current:
+                done = True
+                for path in self._layout.rotated_files():
+                    with _opened(path) as rotated:
+                        done &= self._drain_file(connection, rotated, report, rotated=True)
+                self._drain_file(connection, current, report, rotated=False)
+                if report.sealed:
+                    self._on_sealed(connection)
         finally:
             self._lock.release()
-        self._seen = state
+        self._seen = state if done and not GATE.wanted else ()
         return report
 
     def leading(self) -> FileLock:
@@ -131,32 +146,37 @@ class Drain:
             state.append((path.name, status.st_ino, status.st_size))
         return tuple(state)
 
-    def _drain_file(self, connection: sqlite3.Connection, path: Path, report: DrainReport) -> None:
-        header = read_header(path)
-        if header is None:
-            return
+    def _drain_file(
+        self, connection: sqlite3.Connection, file: IO[bytes] | None, report: DrainReport, *, rotated: bool
+    ) -> bool:
+        """Stores what is new in a file. True if nothing can come any more, since no writer holds it."""
+        header = None if file is None else header_in(file)
+        if file is None or header is None:
+            return True
         row = connection.execute(
             "SELECT offset, sealed FROM journal_files WHERE journal_id = ?", (header.journal_id,)
         ).fetchone()
         offset, sealed = row or (0, 0)
         if sealed:
-            return
-        rotated = path != self._layout.log_file
-        with path.open("rb") as file:
-            # No writer holds a rotated file any more when the exclusive lock can be had: then its end is its end.
-            no_writer = rotated and _lockable(file.fileno())
-            while True:
-                file.seek(offset)
-                chunk = _whole_lines(file.read(_BATCH_BYTES), file)
-                if not chunk:
-                    break
-                self._store(connection, header, offset, chunk, report)
-                offset += len(chunk)
-            if no_writer:
-                file.seek(offset)
-                if tail := file.read():
-                    self._store(connection, header, offset, tail, report)
-                connection.execute("UPDATE journal_files SET sealed = 1 WHERE journal_id = ?", (header.journal_id,))
+            return True
+        # No writer holds a rotated file any more when the exclusive lock can be had: then its end is its end.
+        no_writer = rotated and _lockable(file.fileno())
+        while not GATE.wanted:
+            file.seek(offset)
+            chunk = _whole_lines(file.read(_BATCH_BYTES), file)
+            if not chunk:
+                break
+            self._store(connection, header, offset, chunk, report)
+            offset += len(chunk)
+        else:
+            return False  # somebody waits to fork; the next pass goes on here
+        if no_writer:
+            file.seek(offset)
+            if tail := file.read():
+                self._store(connection, header, offset, tail, report)
+            connection.execute("UPDATE journal_files SET sealed = 1 WHERE journal_id = ?", (header.journal_id,))
+            report.sealed += 1
+        return no_writer
 
     def _store(
         self, connection: sqlite3.Connection, header: FileBegin, offset: int, chunk: bytes, report: DrainReport
@@ -218,6 +238,9 @@ def _insert(connection: sqlite3.Connection, batch: _Batch) -> None:
         for start in range(0, len(batch.ended), _BLOCK_ROWS):
             ids = batch.ended[start : start + _BLOCK_ROWS]
             connection.execute(f"DELETE FROM running WHERE metric_id IN ({', '.join('?' * len(ids))})", ids)
+    if batch.running:
+        # A begin may be read after its end, where a writer went on to the next file between two looks of ours.
+        connection.execute("DELETE FROM running WHERE metric_id IN (SELECT metric_id FROM processing_metrics)")
 
 
 def _read(lines: list[bytes]) -> _Batch:
@@ -227,7 +250,7 @@ def _read(lines: list[bytes]) -> _Batch:
         reader = LINES.get(line[_KIND_AT : line.find(b'"', _KIND_AT)])
         if reader is None or not line.startswith(_LINE_START):
             if line and not line.startswith(_HEADER):
-                batch.rejected.append(line)
+                _salvage(line, batch)
             continue
         try:
             batch.add(reader, line)
@@ -238,16 +261,21 @@ def _read(lines: list[bytes]) -> _Batch:
 
 def _salvage(line: bytes, batch: _Batch) -> None:
     """A line torn by a killed writer may be followed by a whole one of another writer without a line end between."""
-    start = line.rfind(_LINE_START)
-    whole = line[start:]
-    reader = LINES.get(whole[_KIND_AT : whole.find(b'"', _KIND_AT)])
-    if start > 0 and reader is not None:
-        try:
-            batch.add(reader, whole)
-        except _UNREADABLE:
-            pass
-        else:
-            line = line[:start]
+    start = line.find(_LINE_START, 1)
+    for _ in range(_MOST_TRIES):
+        if start < 0:
+            break
+        whole = line[start:]
+        reader = LINES.get(whole[_KIND_AT : whole.find(b'"', _KIND_AT)])
+        if reader is not None:
+            try:
+                batch.add(reader, whole)
+            except _UNREADABLE:
+                pass
+            else:
+                line = line[:start]
+                break
+        start = line.find(_LINE_START, start + 1)
     batch.rejected.append(line)
 
 
@@ -275,6 +303,18 @@ def _whole_lines(chunk: bytes, file: IO[bytes]) -> bytes:
         chunk += file.readline()
         end = chunk.rfind(b"\n")
     return chunk[: end + 1]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes] | None]:
+    """The file, or None where there is none."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        yield file
 
 
 def _lockable(descriptor: int) -> bool:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -217,9 +217,14 @@ def read_header(path: Path) -> FileBegin | None:
     """The header of a journal file; None if the file is gone or is not one of ours."""
     try:
         with path.open("rb") as file:
-            first = file.readline(4096)
+            return header_in(file)
     except FileNotFoundError:
         return None
+
+
+def header_in(file: IO[bytes]) -> FileBegin | None:
+    """The header of an open journal file, which is at its start; None if it is not one of ours."""
+    first = file.readline(4096)
     if not first.startswith(_HEADER_START):
         return None
     try:

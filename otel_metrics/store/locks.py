@@ -52,6 +52,7 @@ class FileLock:
         """Gives the lock back."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough: a child forked while we waited has it open
             os.close(descriptor)
             self._mutex.release()
 

@@ -1,6 +1,5 @@
 """Owns what goes when it is old: rows beyond the retention time, rotated logs beyond their number or age."""
 
-import os
 import sqlite3
 from dataclasses import dataclass, field
 
@@ -36,7 +35,8 @@ def prune(
     cutoff_ns = now_ns - round(retention_days * _NS_PER_DAY)
     if retention_days > 0:
         _prune_rows(connection, iso(cutoff_ns), pruned)
-    _prune_logs(connection, layout, cutoff_ns if retention_days > 0 else 0, backups, pruned)
+    cutoff_log_ns = cutoff_ns if retention_days > 0 else 0
+    pruned.log_files = prune_logs(connection, layout, backups=backups, cutoff_ns=cutoff_log_ns)
     return pruned
 
 
@@ -62,16 +62,19 @@ def _prune_rows(connection: sqlite3.Connection, cutoff: str, pruned: Pruned) -> 
         raise
 
 
-def _prune_logs(
-    connection: sqlite3.Connection, layout: StoreLayout, cutoff_ns: int, backups: int, pruned: Pruned
-) -> None:
-    """Rotated logs go, oldest first, when there are too many or they are too old; never one that is not drained to its end."""
+def prune_logs(connection: sqlite3.Connection, layout: StoreLayout, *, backups: int, cutoff_ns: int = 0) -> list[str]:
+    """Rotated logs go, oldest first, when there are too many or they are too old; never one that is not read to its end.
+
+    Gives the names of those that went. Call only while holding the drain lock.
+    """
     rotated = layout.rotated_files()
     sealed = {row[0] for row in connection.execute("SELECT journal_id FROM journal_files WHERE sealed = 1")}
+    gone = []
     for position, path in enumerate(rotated):
         header = read_header(path)
         if header is None or header.journal_id not in sealed:
             continue
         if len(rotated) - position > backups or path.stat().st_mtime_ns < cutoff_ns:
-            os.unlink(path)
-            pruned.log_files.append(path.name)
+            path.unlink()
+            gone.append(path.name)
+    return gone

@@ -1,7 +1,7 @@
 """Owns the store as a whole for who uses it: draining, retention, reading, and what there is to tell of its state."""
 
 import time
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ class MetricsStorage:
         """SQLite is loaded with the first drain and not at a bot's start."""
         from otel_metrics.store.drain import Drain
 
-        return Drain(self.layout)
+        return Drain(self.layout, self._prune_logs)
 
     def drain(self, timeout_s: float = 0.0) -> "DrainReport":
         """Moves what the journal holds into the tables; one pass at a time among all processes."""
@@ -42,15 +42,21 @@ class MetricsStorage:
 
     def prune(self, now_ns: int | None = None) -> "Pruned":
         """Deletes what is older than the retention time, and rotated logs beyond the number that is kept."""
-        from otel_metrics.store.database import open_writer
+        from otel_metrics.store.database import writing
         from otel_metrics.store.retention import prune
 
         now_ns = time.time_ns() if now_ns is None else now_ns
-        with self._drain.leading(), closing(open_writer(self.layout.database)) as connection:
+        with self._drain.leading(), writing(self.layout.database) as connection:
             return prune(
                 connection, self.layout, now_ns=now_ns, retention_days=self._settings.retention_days,
                 backups=self._settings.log_backups,
             )  # fmt: skip
+
+    def _prune_logs(self, connection: "sqlite3.Connection") -> None:
+        """Keeps the number of rotated logs, as soon as some are read to their ends."""
+        from otel_metrics.store.retention import prune_logs
+
+        prune_logs(connection, self.layout, backups=self._settings.log_backups)
 
     def reading(self) -> "AbstractContextManager[sqlite3.Connection]":
         """A connection that only reads, in one transaction."""

@@ -115,11 +115,9 @@ def test_every_query_is_asked_by_somebody():
 
 def test_the_engine_reads_columns_that_the_store_has(tmp_path):
     """The columns that the engine reads are columns of the store's schema, in its order, and no table is forgotten."""
-    from contextlib import closing
+    from otel_metrics.store.database import writing
 
-    from otel_metrics.store.database import open_writer
-
-    with closing(open_writer(tmp_path / "m.db")) as connection:
+    with writing(tmp_path / "m.db") as connection:
         for table in TABLES.values():
             stored = [row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")]
             assert [name for name in stored if name != "seq"] == list(table.columns), table.name

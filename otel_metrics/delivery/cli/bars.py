@@ -6,7 +6,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-WORK, WAIT, RUNNING = "━", "┅", "╺"
+WORK, WAIT, RUNNING = "━", "┅", "╍"
 _HALF = "╸"
 
 
@@ -76,6 +76,16 @@ class Points:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(10, options.max_width)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A text in the room of a bar: it does not ask for room, it takes what is there."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.text, "bad", no_wrap=True, overflow="ellipsis")
 
 
 def place(fraction: float, width: int) -> int:

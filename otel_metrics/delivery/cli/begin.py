@@ -12,7 +12,7 @@ from otel_metrics.delivery.cli.streams import output_console, print_json, show
 def demo(
     database: Database = None,
     sessions: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many sessions.")] = 200,
-    seed: Annotated[int, typer.Option(metavar="S", help="Another number gives other figures.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="S", help="Another number gives other figures.")] = 7,
     send: Annotated[bool, typer.Option("--send", help="Also send the spans where the OTEL_* variables say.")] = False,
     form: Printed = Form.TABLE,
 ) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from otel_metrics.delivery.cli.bars import WAIT, WORK, Share
 from otel_metrics.delivery.cli.numbers import count, duration, hours_in_words, mean_of_five, percent, stars
+from otel_metrics.delivery.cli.sheet import Column, Sheet
 from otel_metrics.delivery.cli.text import clean, short_path
 from otel_metrics.delivery.cli.words import alert_sentence, severity_style
 from otel_metrics.model.vocabulary import ProcessingStage
@@ -95,30 +96,29 @@ def _tile(name: str, value: str, beside: str, style: str, *, room: int) -> Panel
     return Panel(content, title=Text(name, "not dim"), title_align="left", box=ROUNDED, border_style="quiet")
 
 
-def _stages(document: Document, *, wide: bool) -> RenderableType:
+def _stages(document: Document, *, wide: bool) -> Sheet:
     stages: dict[str, Document] = document["processing_by_stage"]
     slow = {alert.get("stage") for alert in document["alerts"] if alert["type"] == "slow_processing"}
-    table = plain_table()
-    table.add_column("Stage", no_wrap=True, overflow="ellipsis", max_width=40 if wide else 22)
-    for name in ("count", "mean", "p50", "p95", "p99", "ok"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("in all", justify="right", no_wrap=True)
-        table.add_column("share", justify="right", no_wrap=True)
-    table.add_column(_legend(" " if wide else ""), ratio=1, no_wrap=True, min_width=8)
+    figures_of = ("count", "mean", "p50", "p95", "p99", "ok", *(("in all", "share") if wide else ()))
+    sheet = Sheet(
+        [
+            Column("Stage", least=12, most=40 if wide else 24),
+            *(Column(name, right=True) for name in figures_of),
+            Column(_legend(" " if wide else ""), fill=True, least=8),
+        ]
+    )
     whole = sum(_total_ms(figures) for figures in stages.values())
     for name, figures in stages.items():
         share = _total_ms(figures) / whole if whole else 0.0
         kind = "wait" if name == ProcessingStage.MODERATION_QUEUE else "work"
         mean = Text(duration(figures["avg_duration_ms"]), "mark" if name in slow else "")
-        cells: list[RenderableType] = [
+        more = (duration(_total_ms(figures)), percent(share * 100)) if wide else ()
+        sheet.add(
             Text(clean(name), "wait" if kind == "wait" else ""), count(figures["count"]), mean,
-            *(duration(figures[key]) for key in ("p50_ms", "p95_ms", "p99_ms")), _rate(figures["success_rate"]),
-        ]  # fmt: skip
-        if wide:
-            cells += [duration(_total_ms(figures)), percent(share * 100)]
-        table.add_row(*cells, Share(share, kind))
-    return table
+            *(duration(figures[key]) for key in ("p50_ms", "p95_ms", "p99_ms")), _rate(figures["success_rate"]), *more,
+            Share(share, kind),
+        )  # fmt: skip
+    return sheet
 
 
 def _total_ms(figures: Document) -> float:
@@ -127,9 +127,7 @@ def _total_ms(figures: Document) -> float:
 
 
 def _legend(gap: str) -> Text:
-    legend = Text.assemble((WORK, "work.key"), f"{gap}work ", (WAIT, "wait.key"), f"{gap}wait")
-    legend.no_wrap, legend.overflow = True, "ellipsis"
-    return legend
+    return Text.assemble((WORK, "work.key"), f"{gap}work ", (WAIT, "wait.key"), f"{gap}wait")
 
 
 def _rate(rate: float | None) -> Text:
@@ -151,45 +149,45 @@ def _corrections(corrections: Document, *, wide: bool) -> RenderableType:
 
 
 def _by_type(by_type: dict[str, Document], *, wide: bool) -> RenderableType:
-    table = plain_table()
-    table.add_column("Corrections", no_wrap=True, overflow="ellipsis", max_width=32 if wide else 20)
-    table.add_column("count", justify="right", no_wrap=True)
-    if wide:
-        table.add_column("time", justify="right", no_wrap=True)
-        table.add_column("edited", justify="right", no_wrap=True)
-    table.add_column("", ratio=1, min_width=4)
+    figures_of = ("count", *(("time", "edited") if wide else ()))
+    sheet = Sheet(
+        [
+            Column("Corrections", least=10, most=32),
+            *(Column(name, right=True) for name in figures_of),
+            Column(fill=True, least=4),
+        ]
+    )
     most = max(figures["total_count"] for figures in by_type.values())
     for name, figures in list(by_type.items())[:_MOST_ROWS]:
-        cells: list[RenderableType] = [Text(clean(name)), count(figures["total_count"])]
-        if wide:
-            cells += [duration(figures.get("avg_processing_time_ms")), edited(figures.get("avg_word_edit_rate"))]
-        table.add_row(*cells, Share(figures["total_count"] / most, most=30))
-    return _with_rest(table, len(by_type), "types")
+        more = (duration(figures.get("avg_processing_time_ms")), edited(figures.get("avg_word_edit_rate")))
+        share = Share(figures["total_count"] / most, most=30)
+        sheet.add(Text(clean(name)), count(figures["total_count"]), *(more if wide else ()), share)
+    return _with_rest(sheet, len(by_type), "types")
 
 
 def _by_moderator(by_admin: dict[str, Document], *, wide: bool) -> RenderableType:
-    table = plain_table()
-    table.expand = False
-    table.add_column("Moderator", no_wrap=True, overflow="ellipsis", max_width=21)
-    table.add_column("count", justify="right", no_wrap=True)
-    if wide:
-        table.add_column("rejected", justify="right", no_wrap=True)
-        table.add_column("edited", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("satisfied" if wide else "★", justify="right", no_wrap=True)
+    figures_of = ("count", *(("rejected", "edited") if wide else ()), "time")
+    sheet = Sheet(
+        [
+            Column("Moderator", least=9, most=21),
+            *(Column(name, right=True) for name in figures_of),
+            Column("satisfied" if wide else "★", right=True, style="mark"),
+        ]
+    )
     for name, figures in list(by_admin.items())[:_MOST_ROWS]:
-        cells: list[RenderableType] = [Text(clean(name).removeprefix("admin_")), count(figures["total_corrections"])]
-        if wide:
-            cells += [count(figures.get("rejections")), edited(figures.get("avg_word_edit_rate"))]
         satisfaction = figures.get("avg_satisfaction")
         shown = mean_of_five(satisfaction)
         if wide and satisfaction is not None:
             shown = f"{stars(satisfaction)} {satisfaction:.1f}"
-        table.add_row(*cells, duration(figures.get("avg_processing_time_ms")), Text(shown, "mark"))
-    return _with_rest(table, len(by_admin), "moderators")
+        more = (count(figures.get("rejections")), edited(figures.get("avg_word_edit_rate"))) if wide else ()
+        sheet.add(
+            Text(clean(name).removeprefix("admin_")), count(figures["total_corrections"]), *more,
+            duration(figures.get("avg_processing_time_ms")), shown,
+        )  # fmt: skip
+    return _with_rest(sheet, len(by_admin), "moderators")
 
 
-def _with_rest(table: Table, rows: int, what: str) -> RenderableType:
+def _with_rest(table: Sheet, rows: int, what: str) -> RenderableType:
     if rows <= _MOST_ROWS:
         return table
     return Group(table, Text(f"and {rows - _MOST_ROWS} more {what} (--format json has all)", "quiet"))
@@ -208,8 +206,3 @@ def alert_lines(alerts: list[Document]) -> RenderableType:
     for alert in alerts:
         grid.add_row(Text("▲", severity_style(alert)), Text(clean(alert_sentence(alert))))
     return grid
-
-
-def plain_table() -> Table:
-    """A table without lines: its columns stand by their alignment."""
-    return Table(box=None, expand=True, pad_edge=False, padding=(0, 1), header_style="quiet", show_edge=False)

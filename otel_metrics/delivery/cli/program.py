@@ -28,7 +28,10 @@ def run(arguments: Sequence[str]) -> int:
         try:
             status = get_command(app).main(list(arguments), prog_name="otel-metrics", standalone_mode=False)
             sys.stdout.flush()
-        except BrokenPipeError:
+        except (BrokenPipeError, SystemExit) as end:
+            # Typer makes an exit of status 1 of a broken pipe; here 1 says that a check failed.
+            if isinstance(end, SystemExit) and not isinstance(end.__context__, BrokenPipeError):
+                raise
             _let_go_of_output()
             return _BROKEN_PIPE
         except KeyboardInterrupt:

@@ -3,73 +3,47 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from otel_metrics.delivery.cli.dashboard import plain_table
+from otel_metrics.delivery.cli.sheet import Column, Sheet
 from otel_metrics.delivery.cli.streams import json_value
 from otel_metrics.delivery.cli.text import clean
 
-_LEAST, _GAP = 10, 2
+_LEAST, _MOST_NAME = 10, 30
 _MOST_IN_CELL = 2000
 
 
 class QueryRows:
-    """The answer to a query. Numbers stand to the right; only texts are cut, the widest first."""
+    """The answer to a query. Numbers stand to the right; only texts are cut, the longest first."""
 
     def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        self._columns = [clean(name) for name in columns]
+        self._names = [clean(name) for name in columns]
         self._cells = [[cell_text(value) for value in row] for row in rows]
-        self._numeric = [all(_is_number(row[place]) for row in rows) for place in range(len(columns))]
-        self._whole = [all(not isinstance(row[place], str) for row in rows) for place in range(len(columns))]
+        values = [[row[place] for row in rows] for place in range(len(columns))]
+        self._sheet = Sheet(
+            [
+                Column(
+                    name, right=all(_is_number(value) for value in column),
+                    least=max(_LEAST, len(name)) if any(isinstance(value, str | list | dict) for value in column) else None,
+                )
+                for name, column in zip(self._names, values, strict=True)
+            ],
+            [[Text(cell) for cell in row] for row in self._cells],
+        )  # fmt: skip
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        widths = self._widths(options.max_width)
-        if widths is None:
-            yield from self._blocks()
-        else:
-            yield self._table(widths)
-
-    def _widths(self, room: int) -> list[int] | None:
-        """A width for each column, or None where they do not go beside each other."""
-        texts = [
-            [Text(name).cell_len, *(Text(row[place]).cell_len for row in self._cells)]
-            for place, name in enumerate(self._columns)
-        ]
-        widths = [max(column) for column in texts]
-        least = [
-            width if whole else min(width, max(_LEAST, column[0]))
-            for width, whole, column in zip(widths, self._whole, texts, strict=True)
-        ]
-        over = sum(widths) + _GAP * (len(widths) - 1) - room
-        while over > 0:
-            widest = max(range(len(widths)), key=lambda place: widths[place] - least[place])
-            if widths[widest] <= least[widest]:
-                return None
-            widths[widest] -= 1
-            over -= 1
-        return widths
-
-    def _table(self, widths: list[int]) -> Table:
-        table = plain_table()
-        table.expand = False
-        for name, numeric, width in zip(self._columns, self._numeric, widths, strict=True):
-            justify: JustifyMethod = "right" if numeric else "left"
-            table.add_column(Text(name), justify=justify, no_wrap=True, overflow="ellipsis", width=width)
-        for row in self._cells:
-            table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
-        return table
-
-    def _blocks(self) -> RenderResult:
+        if self._sheet.fits(options.max_width):
+            yield self._sheet
+            return
+        names = Column(style="quiet", most=_MOST_NAME)
         for number, row in enumerate(self._cells, 1):
             yield Text(f"row {number}", "head")
-            grid = Table.grid(padding=(0, 2, 0, 0))
-            grid.add_column(no_wrap=True, overflow="ellipsis", style="quiet", max_width=30)
-            grid.add_column(no_wrap=True, overflow="ellipsis")
-            for name, cell in zip(self._columns, row, strict=True):
-                grid.add_row(Text(f"  {name}"), Text(cell))
-            yield grid
+            yield Sheet(
+                [Column(), names, Column(least=_LEAST)],
+                [["", Text(name), Text(cell)] for name, cell in zip(self._names, row, strict=True)],
+                heads=False,
+            )
 
 
 def _is_number(value: object) -> bool:

@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from otel_metrics.delivery.cli.dashboard import plain_table
 from otel_metrics.delivery.cli.numbers import count, duration, moment
+from otel_metrics.delivery.cli.sheet import Column, Sheet
 from otel_metrics.delivery.cli.text import clean, short_ids
 from otel_metrics.delivery.cli.words import state_of, took_ms
 from otel_metrics.store.health import Check
@@ -32,27 +32,28 @@ class SessionsView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         wide = options.max_width >= _WIDE
         ids = _ids(self.sessions, wide=wide)
-        table = _narrow_table()
-        table.add_column("Session", no_wrap=True, overflow="ellipsis")
-        table.add_column(f"started ({self.zone})" if wide else "started", no_wrap=True)
-        table.add_column("user", justify="right", no_wrap=True, overflow="ellipsis", max_width=20 if wide else 10)
-        if wide:
-            table.add_column("chat", justify="right", no_wrap=True, overflow="ellipsis", max_width=20)
-        table.add_column("state", no_wrap=True, overflow="ellipsis", max_width=40 if wide else 23)
-        table.add_column("took", justify="right", no_wrap=True)
-        table.add_column("stages" if wide else "st.", justify="right", no_wrap=True)
-        table.add_column("corrected" if wide else "◆", no_wrap=True, style="mark")
+        sheet = Sheet(
+            [
+                Column("Session"),
+                Column(f"started ({self.zone})" if wide else "started"),
+                Column("user", right=True, least=6),
+                *((Column("chat", right=True, least=6),) if wide else ()),
+                Column("state", least=11),
+                Column("took", right=True),
+                Column("stages" if wide else "st.", right=True),
+                Column("corrected" if wide else "◆", style="mark"),
+            ]
+        )
         for one in self.sessions:
             sign, word, style = state_of(one, is_waiting=one["session_id"] in self.waiting)
             failed = (f"✗{one['failed_stages']} ", "bad") if one["failed_stages"] else ""
-            goes_on = "" if one["outcome"] else "…"
-            table.add_row(
+            sheet.add(
                 Text(ids[one["session_id"]]), moment(one["started_at"], self.zone), Text(str(one["user_id"])),
                 *((Text(str(one["chat_id"])),) if wide else ()), Text(f"{sign} {clean(word)}", style),
-                f"{duration(took_ms(one, self.now))}{goes_on}", Text.assemble(failed, count(one["stages"])),
-                "◆" * min(3, one["corrections"]),
+                f"{duration(took_ms(one, self.now))}{'' if one['outcome'] else '…'}",
+                Text.assemble(failed, count(one["stages"])), "◆" * min(3, one["corrections"]),
             )  # fmt: skip
-        yield table
+        yield sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,57 +74,42 @@ class QueueView:
         rows = self.queue["waiting"]
         if not rows:
             return Text("Nothing is waiting for a moderator.")
-        table = self._table(f"{count(len(rows))} waiting", "wait")
-        table.add_column("user", justify="right", no_wrap=True, overflow="ellipsis")
-        table.add_column("chat", justify="right", no_wrap=True, overflow="ellipsis")
+        sheet = self._sheet("waiting", rows, Column("user", right=True, least=6), Column("chat", right=True, least=6))
         for one in rows:
-            table.add_row(
-                Text(ids[one["session_id"]]), duration(one["age_ms"]), moment(one["waiting_since"], self.zone),
+            sheet.add(
+                Text(ids[one["session_id"]]), Text(duration(one["age_ms"]), "wait"), moment(one["waiting_since"], self.zone),
                 Text(str(one["user_id"])), Text(str(one["chat_id"])),
             )  # fmt: skip
-        return table
+        return sheet
 
     def _running(self, ids: dict[str, str]) -> RenderableType:
         rows = self.queue["running"]
         if not rows:
             return Text("Nothing is running.")
-        table = self._table(f"{count(len(rows))} running", "work")
-        table.add_column("stage", no_wrap=True, overflow="ellipsis")
-        table.add_column("", no_wrap=True)
+        sheet = self._sheet("running", rows, Column("stage", least=12), Column())
         for one in rows:
-            interrupted = one["state"] == "interrupted"
-            state = Text("interrupted" if interrupted else "", "bad")
-            table.add_row(
-                Text(ids[one["session_id"]]), duration(one["age_ms"]), moment(one["started_at"], self.zone),
+            state = Text("interrupted", "bad") if one["state"] == "interrupted" else Text("")
+            sheet.add(
+                Text(ids[one["session_id"]]), Text(duration(one["age_ms"]), "work"), moment(one["started_at"], self.zone),
                 Text(clean(one["stage"])), state,
             )  # fmt: skip
         if any(one["state"] == "interrupted" for one in rows):
             why = "interrupted: the process that began it is gone, it will not end by itself"
-            return Group(table, Text(why, "quiet"))
-        return table
+            return Group(sheet, Text(why, "quiet"))
+        return sheet
 
-    def _table(self, title: str, style: str) -> Table:
-        table = _narrow_table()
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
-        table.add_column("for", justify="right", no_wrap=True, style=style)
-        table.add_column(f"since ({self.zone})", no_wrap=True, overflow="ellipsis")
-        return table
+    def _sheet(self, what: str, rows: list[Record], *more: Column) -> Sheet:
+        first = Column(f"{count(len(rows))} {what}")
+        return Sheet([first, Column("for", right=True), Column(f"since ({self.zone})", least=11), *more])
 
 
 def _ids(rows: list[Record], *, wide: bool) -> dict[str, str]:
     return short_ids((one["session_id"] for one in rows), least=_ID, most=_ID_MOST_WIDE if wide else _ID_MOST)
 
 
-def _narrow_table() -> Table:
-    table = plain_table()
-    table.expand = False
-    return table
-
-
 def checks_table(checks: Sequence[Check]) -> Table:
     """What `doctor` looked at, with a remedy under what is wrong."""
-    table = plain_table()
-    table.show_header = False
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
     for _ in ("sign", "name"):
         table.add_column(no_wrap=True)
     table.add_column(ratio=1, overflow="fold")

@@ -33,7 +33,7 @@ STYLES = {
     "mark": "bold yellow",
 }
 _PLAIN = dict(
-    zip("…–·━╸╍┄◆▲✓✗★☆→│├└─╭╮╰╯", "~-.##=:*!+x*->||`-++++", strict=True)
+    zip("…–·━╸┅╍◆▲✓✗★☆→│├└─╭╮╰╯", "~-.##:=*!+x*->||`-++++", strict=True)
 )  # fmt: skip
 _STEERING = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _RISKY = ("=", "+", "-", "@", "\t", "\r")

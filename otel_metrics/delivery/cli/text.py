@@ -32,12 +32,15 @@ def _shown(character: str) -> str:
 def short_ids(ids: Iterable[str], *, least: int, most: int) -> dict[str, str]:
     """Each id as it is shown: whole where it fits, else the shortest beginning that tells them all apart, then `…`.
 
-    A shown beginning is what `otel-metrics session` accepts.
+    Such a beginning is what `otel-metrics session` accepts.
     """
     known = list(dict.fromkeys(ids))
     if all(len(one) <= most for one in known):
         return {one: clean(one) for one in known}
     length = least
+    if len({one[: most - 1] for one in known}) < len(known):
+        # Their beginnings are all alike: then the end tells more, though it can not be typed as a beginning.
+        return {one: clean(one if len(one) <= most else f"{one[:7]}…{one[8 - most :]}") for one in known}
     while length < most - 1 and len({one[:length] for one in known}) < len(known):
         length += 1
     return {one: clean(one if len(one) <= length + 1 else f"{one[:length]}…") for one in known}

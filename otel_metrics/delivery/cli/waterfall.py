@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_metrics.delivery.cli.axis import Axis, AxisLabels
-from otel_metrics.delivery.cli.bars import RUNNING, WAIT, WORK, Points, Stretch
-from otel_metrics.delivery.cli.dashboard import edited, plain_table
+from otel_metrics.delivery.cli.bars import RUNNING, WAIT, WORK, Points, Reason, Stretch
+from otel_metrics.delivery.cli.dashboard import edited
 from otel_metrics.delivery.cli.numbers import count, date_and_time, duration, stars, time_of_day
+from otel_metrics.delivery.cli.sheet import Column, Sheet
 from otel_metrics.delivery.cli.text import clean
 from otel_metrics.delivery.cli.words import state_of, took_ms
 from otel_metrics.model.names import CORRECTION_SPAN
@@ -58,7 +59,10 @@ class WaterfallView:
             (f"{sign} {clean(word)}", style), f" {'after' if session['outcome'] else 'for'} {took}",
         )  # fmt: skip
         began = date_and_time(session["started_at"], self.zone)
-        until = f" to {date_and_time(session['ended_at'], self.zone)}" if session["ended_at"] else ", still open"
+        until = ", still open"
+        if session["ended_at"]:
+            ended = date_and_time(session["ended_at"], self.zone)
+            until = f" to {ended.removeprefix(f'{began[:10]} ')}"
         yield Text(f"user {session['user_id']}, chat {session['chat_id']}, {began}{until} ({self.zone})", "quiet")
         if self.answer["trace_id"] != session["session_id"]:
             yield Text(f"trace {self.answer['trace_id']}", "quiet")
@@ -67,59 +71,59 @@ class WaterfallView:
         if rows:
             waiting = sum(row["duration_ms"] for row in rows if row["is"] == "wait")
             working = sum(row["duration_ms"] for row in rows if row["is"] != "wait" and row["top"])
-            yield Text.assemble(
-                (WORK, "work"), f" work {duration(working)}   ", (WAIT, "wait"), f" wait {duration(waiting)}",
-                *(("   ", (RUNNING, "work"), " not ended") if any(row["is"] == "running" for row in rows) else ()),
-            )  # fmt: skip
+            line = Text.assemble((WORK, "work"), f" work {duration(working)}")
+            if waiting:
+                line.append("   ").append(WAIT, "wait").append(f" wait {duration(waiting)}")
+            if any(row["is"] == "running" for row in rows):
+                line.append("   ").append(RUNNING, "work").append(" not ended")
+            yield line
 
-    def _drawing(self, rows: list[Record], *, wide: bool) -> Table:
+    def _drawing(self, rows: list[Record], *, wide: bool) -> Sheet:
         axis = Axis.over(rows)
-        table = plain_table()
-        table.show_header = False
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=44 if wide else 27)
-        if wide:
-            table.add_column(justify="right", no_wrap=True, style="quiet")
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(ratio=1, no_wrap=True, min_width=20)
-        if wide:
-            table.add_column(no_wrap=True, overflow="ellipsis", max_width=56, style="quiet")
-        table.add_row(*(("", "starts", "took") if wide else ("", "")), AxisLabels(axis), *(("",) if wide else ()))
+        sheet = Sheet(
+            [
+                Column(least=14, most=44 if wide else 27),
+                *((Column(right=True, style="quiet"),) if wide else ()),
+                Column(right=True),
+                Column(fill=True, least=24),
+                *((Column(style="quiet", least=10, most=56),) if wide else ()),
+            ],
+            heads=False,
+        )
+        before = ("", "") if wide else ("",)
+        after = ("",) if wide else ()
+        sheet.add(*(("", "starts", "took") if wide else ("", "")), AxisLabels(axis), *after)
         for row in rows:
             begin, end = axis.part(row["offset_ms"]), axis.part(row["offset_ms"] + row["duration_ms"])
-            cells: list[RenderableType] = [_name(row)]
-            if wide:
-                cells.append(f"+{duration(row['offset_ms'])}")
-            cells += [_took(row), Stretch(begin, end, "failed" if row["success"] is False else row["is"])]
-            table.add_row(*cells, *((Text(facts(row["metadata"] or {}, short=row["kind"] == "span")),) if wide else ()))
+            told = (Text(facts(row["metadata"] or {}, short=row["kind"] == "span")),) if wide else ()
+            starts = (f"+{duration(row['offset_ms'])}",) if wide else ()
+            kind = "failed" if row["success"] is False else row["is"]
+            sheet.add(_name(row), *starts, _took(row), Stretch(begin, end, kind), *told)
             if row["success"] is False:
-                _add_error(table, row, wide=wide)
+                sheet.add("", *before, Reason(_reason(row)), *after)
         if places := axis.places(one["timestamp"] for one in self.answer["corrections"]):
-            table.add_row(*(("corrections", "", "") if wide else ("corrections", "")), Points(places, "◆", "mark"))
-        return table
+            sheet.add("corrections", *before, Points(places, "◆", "mark"), *after)
+        return sheet
 
-    def _corrections(self, *, wide: bool) -> Table:
-        table = plain_table()
-        table.expand = False
-        table.add_column("◆", style="mark", no_wrap=True)
-        table.add_column("at", no_wrap=True)
-        table.add_column("correction", no_wrap=True, overflow="ellipsis", max_width=22)
-        for name in ("by", "edited", "length", "took"):
-            table.add_column(name, justify="right", no_wrap=True, overflow="ellipsis")
-        table.add_column("satisfied", style="mark", no_wrap=True)
-        if wide:
-            table.add_column("", style="quiet", no_wrap=True, overflow="ellipsis")
+    def _corrections(self, *, wide: bool) -> Sheet:
+        sheet = Sheet(
+            [
+                Column("◆", style="mark"), Column("at"), Column("correction", least=10, most=32),
+                Column("by", right=True, least=6), *(Column(name, right=True) for name in ("edited", "length", "took")),
+                Column("satisfied", style="mark", least=5), *((Column(style="quiet", least=10),) if wide else ()),
+            ]
+        )  # fmt: skip
         for one in self.answer["corrections"]:
-            table.add_row(
+            sheet.add(
                 "◆", time_of_day(one["timestamp"], self.zone), Text(clean(one["correction_type"])),
                 str(one["admin_user_id"]), edited(one["word_edit_rate"]),
                 f"{count(one['original_length'])}→{count(one['corrected_length'])}", duration(one["processing_time_ms"]),
                 stars(one["admin_satisfaction"]), *((Text(facts(one["metadata"] or {})),) if wide else ()),
             )  # fmt: skip
-        return table
+        return sheet
 
     def _logs(self) -> Table:
-        table = plain_table()
-        table.expand = False
+        table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="quiet")
         for name in ("log", "at"):
             table.add_column(name, no_wrap=True)
         table.add_column("")
@@ -205,11 +209,9 @@ def _took(row: Record) -> Text:
     return Text(f"{duration(row['duration_ms'])}{'…' if goes_on else ''}", "bad" if row["success"] is False else "")
 
 
-def _add_error(table: Table, row: Record, *, wide: bool) -> None:
-    """The reason of a failure gets a row of its own, beginning under the axis, so that it has room at any width."""
-    reason = ": ".join(clean(part) for part in (row["error_type"], row["error_message"]) if part) or "failed"
-    text = Text(reason, "bad", no_wrap=True, overflow="ellipsis")
-    table.add_row(*(("", "", "") if wide else ("", "")), text)
+def _reason(row: Record) -> str:
+    """Why a span failed; it stands under the axis, where there is room at any width."""
+    return ": ".join(clean(part) for part in (row["error_type"], row["error_message"]) if part) or "failed"
 
 
 def facts(metadata: Record, *, short: bool = False) -> str:

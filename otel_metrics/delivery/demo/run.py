@@ -31,7 +31,7 @@ class Played:
 
 
 def run_demo(
-    settings: Settings, *, sessions: int = 200, seed: int = 1, send: bool = False,
+    settings: Settings, *, sessions: int = 200, seed: int = 7, send: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Played:  # fmt: skip
     """Plays `sessions` sessions of the last 24 hours into the store, in place of what an earlier run left there.
