@@ -34,10 +34,11 @@ from otel_metrics.store.rows import (
 )
 
 _BATCH_BYTES = 4 << 20
-_BLOCK_ROWS = 500  # with 20 columns well below SQLite's 32,766 parameters
+_BLOCK_ROWS = 400  # with 20 columns well below SQLite's 32,766 parameters
 _LINE_START = b'{"kind":"'
 _KIND_AT = len(_LINE_START)
 _HEADER = b'{"kind":"file"'
+_STAGE = b'{"kind":"stage"'
 _MOST_TRIES = 100
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -58,6 +59,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.rows: defaultdict[Target, list[Row]] = defaultdict(list)
+        self.stages = self.rows[STAGES]
         self.sessions: dict[str, Row] = {}
         self.running: dict[str, Row] = {}
         self.ended: list[str] = []
@@ -65,28 +67,29 @@ class _Batch:
         self.stored = 0
 
     def add(self, reader: Line, line: bytes) -> None:
-        """Takes one line, or raises if it can not be read. A stage that begins and ends in one batch never runs."""
-        if not line.isascii():
-            line.decode()  # JSON columns go in as they are, and a row that is no text could not be read again
+        """Takes one line, or raises if it can not be read."""
         row = reader.row_of(line)
-        target = reader.target
         also = None if reader.also is None else reader.also.row_of(line)
-        if target is STAGES:
-            self.rows[STAGES].append(row)
-            metric_id, session_id = row[0], row[1]
-            if session_id not in self.sessions:
-                self.sessions[session_id] = SESSION_OF_STAGE(row)
-            if metric_id in self.running:
-                del self.running[metric_id]
-            else:
-                self.ended.append(metric_id)
-        elif target is RUNNING:
+        if reader.target is STAGES:
+            self.add_stage(row)
+        elif reader.target is RUNNING:
             self.running[row[0]] = row
         else:
-            self.rows[target].append(row)
+            self.rows[reader.target].append(row)
             if reader.also is not None and also is not None:
                 self.rows[reader.also.target].append(also)
         self.stored += 1
+
+    def add_stage(self, row: Row) -> None:
+        """Takes an ended stage. One that began in the same batch never runs; the first of a session tells of it."""
+        self.stages.append(row)
+        metric_id, session_id = row[0], row[1]
+        if session_id not in self.sessions:
+            self.sessions[session_id] = SESSION_OF_STAGE(row)
+        if metric_id in self.running:
+            del self.running[metric_id]
+        else:
+            self.ended.append(metric_id)
 
 
 class Drain:
@@ -229,10 +232,12 @@ def _insert(connection: sqlite3.Connection, batch: _Batch) -> None:
     for target in ORDER:
         for rows in in_blocks(rows_of.get(target, []), _BLOCK_ROWS):
             values: list[object] = []
-            for row in rows:
-                values += row
-                if target.has_seq:
-                    values.append(next(numbers))
+            if target.has_seq:
+                for row, number in zip(rows, numbers, strict=False):
+                    values += row
+                    values.append(number)
+            else:
+                values += itertools.chain.from_iterable(rows)
             connection.execute(target.statement(len(rows)), values)
     if batch.ended and connection.execute("SELECT EXISTS (SELECT 1 FROM running)").fetchone()[0]:
         for start in range(0, len(batch.ended), _BLOCK_ROWS):
@@ -240,23 +245,39 @@ def _insert(connection: sqlite3.Connection, batch: _Batch) -> None:
             connection.execute(f"DELETE FROM running WHERE metric_id IN ({', '.join('?' * len(ids))})", ids)
     if batch.running:
         # A begin may be read after its end, where a writer went on to the next file between two looks of ours.
-        connection.execute("DELETE FROM running WHERE metric_id IN (SELECT metric_id FROM processing_metrics)")
+        connection.execute(
+            "DELETE FROM running WHERE EXISTS "
+            "(SELECT 1 FROM processing_metrics AS ended WHERE ended.metric_id = running.metric_id)"
+        )
 
 
 def _read(lines: list[bytes]) -> _Batch:
     """Decodes each line by the kind that stands at its start; what can not be read is rejected."""
     batch = _Batch()
+    stage_row, add_stage = LINES[b"stage"].row_of, batch.add_stage
     for line in lines:
-        reader = LINES.get(line[_KIND_AT : line.find(b'"', _KIND_AT)])
-        if reader is None or not line.startswith(_LINE_START):
-            if line and not line.startswith(_HEADER):
-                _salvage(line, batch)
-            continue
         try:
-            batch.add(reader, line)
+            if line.startswith(_STAGE):  # most lines are: the same as below in fewer steps
+                add_stage(stage_row(line if line.isascii() else _text(line)))
+                batch.stored += 1
+            elif (reader := _reader_of(line)) is not None:
+                batch.add(reader, _text(line))
+            elif line and not line.startswith(_HEADER):
+                _salvage(line, batch)
         except _UNREADABLE:
             _salvage(line, batch)
     return batch
+
+
+def _reader_of(line: bytes) -> Line | None:
+    return LINES.get(line[_KIND_AT : line.find(b'"', _KIND_AT)]) if line.startswith(_LINE_START) else None
+
+
+def _text(line: bytes) -> bytes:
+    """The line, if it is text: JSON columns go in as they are, and a row that is no text could not be read again."""
+    if not line.isascii():
+        line.decode()
+    return line
 
 
 def _salvage(line: bytes, batch: _Batch) -> None:
@@ -266,10 +287,10 @@ def _salvage(line: bytes, batch: _Batch) -> None:
         if start < 0:
             break
         whole = line[start:]
-        reader = LINES.get(whole[_KIND_AT : whole.find(b'"', _KIND_AT)])
+        reader = _reader_of(whole)
         if reader is not None:
             try:
-                batch.add(reader, whole)
+                batch.add(reader, _text(whole))
             except _UNREADABLE:
                 pass
             else:

@@ -34,11 +34,11 @@ class Target:
 
     @lru_cache(maxsize=64)  # noqa: B019 - targets are a handful of constants
     def statement(self, count: int) -> str:
-        """The INSERT of `count` rows at once.
+        """The INSERT of `count` rows at once, each with its number of the store's cursor behind its values.
 
         One statement asks for Python's global lock once; `executemany` would give it up at every row.
         """
-        names = [*self.columns, "seq"] if self.has_seq else list(self.columns)
+        names = [*self.columns, "seq"] if self.has_seq else self.columns
         marks = ", ".join("CAST(? AS TEXT)" if name in _JSON else "?" for name in names)
         rows = ", ".join([f"({marks})"] * count)
         return f"INSERT INTO {self.table} ({', '.join(names)}) VALUES {rows} {self.on_conflict}"

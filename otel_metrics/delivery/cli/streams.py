@@ -36,6 +36,7 @@ _PLAIN = dict(
     zip("…–·━╸┅╍◆▲✓✗★☆→│├└─╭╮╰╯", "~-.##:=*!+x*->||`-++++", strict=True)
 )  # fmt: skip
 _STEERING = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_PIECE = 65_536
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -59,7 +60,7 @@ def show(*content: RenderableType) -> None:
         return
     with console.capture() as captured:
         console.print(*content, sep="\n")
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    _write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def note_console() -> Console:
@@ -91,7 +92,13 @@ def print_json(value: object) -> None:
     """One JSON document on standard output; times as ISO-8601 UTC text, numbers that JSON can not hold as null."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
     text = json.dumps(json_value(value), indent=2, ensure_ascii=not unicode, allow_nan=False)
-    sys.stdout.write(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    _write(_STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def _write(text: str) -> None:
+    """Writes in pieces: of one large write that a full disk or a closed pipe takes a part of, Python tells nothing."""
+    for start in range(0, len(text), _PIECE):
+        sys.stdout.write(text[start : start + _PIECE])
 
 
 def json_value(value: Any) -> Any:
