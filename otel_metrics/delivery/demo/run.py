@@ -41,7 +41,7 @@ def run_demo(
     """
     storage = MetricsStorage(StoreLayout(settings.database, settings.log_file), settings)
     _make_room(storage, settings)
-    clock = DemoClock(SystemClock.time_ns())
+    clock = DemoClock(SystemClock.time_ns() // 1000 * 1000)  # whole microseconds, as the tables have
     # The demo records even where ENABLE_METRICS is off, and needs no thread and no disk that is waited for.
     own = replace(settings, enabled=True, drain_interval_s=0.0, durability="process", system_metrics=False)
     with _environment(send=send), MetricsService(own, clock=clock) as service:

@@ -1,7 +1,7 @@
 """Owns how a planned session is played: the calls that a real bot makes, on a clock that is set by hand."""
 
 from contextvars import copy_context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from opentelemetry import trace
@@ -12,6 +12,7 @@ from otel_metrics.model.vocabulary import ProcessingStage, SessionOutcome
 from otel_metrics.service import MetricsService
 
 S = ProcessingStage
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DemoClock:
@@ -50,7 +51,7 @@ class Play:
         if not self._draft():
             self._service.end_session(self.session_id, SessionOutcome.FAILED)
             return
-        drafted = datetime.fromtimestamp(self._clock.now_ns / 1e9, UTC)
+        drafted = _EPOCH + timedelta(microseconds=self._clock.now_ns // 1000)
         if visit.ending == "waiting":
             return
         self._clock.pass_by(visit.wait_s)
