@@ -79,6 +79,8 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
         )  # fmt: skip
     if version > SCHEMA_VERSION:
         raise _newer(path, version)
+    if version == 0:
+        _is_seed(connection, path)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -87,7 +89,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        seed = version == 0 and _set_seed_tables_aside(connection, path)
+        seed = version == 0 and _is_seed(connection, path)
+        if seed:
+            _set_seed_tables_aside(connection)
         for number, script in MIGRATIONS:
             if number > version:
                 for statement in _statements(script):
@@ -112,7 +116,8 @@ def _statements(script: str) -> Iterator[str]:
             gathered = ""
 
 
-def _set_seed_tables_aside(connection: sqlite3.Connection, path: Path) -> bool:
+def _is_seed(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether a database without a version is the seed's; False for an empty one; `StoreError` for anybody else's."""
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     tables -= {"sqlite_sequence"}
     if not tables:
@@ -122,13 +127,16 @@ def _set_seed_tables_aside(connection: sqlite3.Connection, path: Path) -> bool:
             f"{path} is a database with other tables ({', '.join(sorted(tables)[:5])})", "a file of otel_metrics, or none",
             "set METRICS_DATABASE to another path",
         )  # fmt: skip
+    return True
+
+
+def _set_seed_tables_aside(connection: sqlite3.Connection) -> None:
     for (index,) in connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     ).fetchall():
         connection.execute(f'DROP INDEX "{index}"')
     for table in _SEED_TABLES:
         connection.execute(f"ALTER TABLE {table} RENAME TO seed_{table}")
-    return True
 
 
 def _adopt_seed(connection: sqlite3.Connection) -> None:
