@@ -23,9 +23,12 @@ class Answers:
         self._clock = clock or SystemClock()
         self._engine = Engine(storage)
 
-    def refresh(self, progress: Progress | None = None) -> None:
-        """Takes in what is new; `progress` is called with rows done and rows in all of the table at hand."""
-        self._engine.refresh(progress)
+    def refresh(self, progress: Progress | None = None, *, figures_only: bool = False) -> None:
+        """Takes in what is new; `progress` is called with rows done and rows in all of the table at hand.
+
+        `figures_only` reads what `dashboard` and `alerts` need, and is ignored once more than that was asked for.
+        """
+        self._engine.refresh(progress, figures_only=figures_only)
 
     def dashboard(self, hours: float = 24) -> Document:
         """The dashboard document of the last `hours`; percentages 0 to 100, durations in milliseconds."""
@@ -70,5 +73,5 @@ class Answers:
 
     def _window(self, hours: Any, *, figures_only: bool = False) -> Window:
         window = last_hours(hours, self._clock.time_ns())
-        self._engine.refresh(figures_only=figures_only)
+        self.refresh(figures_only=figures_only)
         return window

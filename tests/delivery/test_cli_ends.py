@@ -39,9 +39,11 @@ def test_wrong_use_is_one_line_and_status_2(cli, own_demo, arguments):
     assert ";" in result.notes
 
 
-def test_a_typo_gets_a_proposal(cli):
-    """A command that is nearly right is told the right one."""
-    assert "Did you mean 'dashboard'?" in cli("dashbord").notes
+def test_a_typo_is_named(cli):
+    """A command that there is not is quoted, with the way to the list of those that there are."""
+    notes = cli("dashbord").notes
+    assert "no such command 'dashbord'" in notes
+    assert "`otel-metrics --help`" in notes
 
 
 @pytest.mark.parametrize(

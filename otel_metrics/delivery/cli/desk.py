@@ -4,7 +4,7 @@ import shlex
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ class Desk:
 def settings_for(database: Path | None) -> Settings:
     """The settings of a command. A database that is named by an option has its log beside it, unless the environment says where."""
     arguments: dict[str, object] = {"database": database}
+    # Whether the variable is set can not be told from the settings: it may name the very default.
     if database is not None and not otel_environment("METRICS_LOG_FILE"):
         arguments["log_file"] = database.with_suffix(".jsonl")
     settings = load(arguments)
@@ -70,8 +71,11 @@ def is_there(storage: MetricsStorage) -> bool:
 
 
 @contextmanager
-def reading(database: Path | None) -> Iterator[Desk]:
-    """Opens the store for questions, with everything recorded so far moved into its tables first."""
+def reading(database: Path | None, *, figures_only: bool = False) -> Iterator[Desk]:
+    """Opens the store for questions, with everything recorded so far moved into its tables first.
+
+    `figures_only` is enough for the dashboard and its alerts, and much faster over many rows.
+    """
     from otel_metrics.analytics.answers import Answers
 
     settings = settings_for(database)
@@ -82,7 +86,7 @@ def reading(database: Path | None) -> Iterator[Desk]:
     answers = Answers(storage, settings)
     try:
         with Work("Reading the store") as work:
-            answers.refresh(work.update)
+            answers.refresh(work.update, figures_only=figures_only)
         yield Desk(settings, storage, answers, exists, database_option(database))
     finally:
         answers.close()
@@ -149,9 +153,10 @@ def _waiting_bytes(storage: MetricsStorage) -> int | None:
             return None
     waiting = 0
     for path in _log_files(storage):
-        header = read_header(path)
-        if header is not None:
-            waiting += max(0, path.stat().st_size - offsets.get(header.journal_id, 0))
+        with suppress(FileNotFoundError):  # a rotated file goes as soon as it has been read
+            header = read_header(path)
+            if header is not None:
+                waiting += max(0, path.stat().st_size - offsets.get(header.journal_id, 0))
     return waiting
 
 

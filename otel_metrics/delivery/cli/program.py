@@ -66,6 +66,8 @@ def _usage_message(error: typer.BadParameter) -> str:
 
 
 def _file_message(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return f"{error}; expected it to be free; try again when that process is done"
     found = ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
     return f"{found}; expected a file that this user may read and write; check its rights and the space on the disk"
 

@@ -18,7 +18,6 @@ from rich.text import Text
 from rich.theme import Theme
 
 from otel_metrics.delivery.cli.text import clean
-from otel_metrics.model.times import iso, to_ns
 
 STYLES = {
     "head": "bold",
@@ -108,7 +107,8 @@ def json_value(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, datetime):
-        return iso(to_ns(value if value.tzinfo else value.replace(tzinfo=UTC)))
+        utc = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return f"{utc.isoformat(timespec='microseconds')}Z"
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -138,7 +138,7 @@ def _csv_cell(value: object, *, on_screen: bool) -> object:
     if isinstance(plain, bool):
         return "true" if plain else "false"
     if isinstance(plain, dict | list):
-        return json.dumps(plain, ensure_ascii=False)
+        plain = json.dumps(plain, ensure_ascii=False)
     if not isinstance(plain, str):
         return plain
     text = f"'{plain}" if plain.startswith(_RISKY) else plain

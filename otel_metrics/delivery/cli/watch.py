@@ -1,6 +1,7 @@
 """Owns the dashboard that stays: the whole screen, drawn anew every two seconds until Ctrl-C."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +10,10 @@ from rich.live import Live
 from rich.text import Text
 
 from otel_metrics.delivery.cli.dashboard import DashboardView
-from otel_metrics.delivery.cli.desk import Desk
+from otel_metrics.delivery.cli.desk import Desk, is_there
 from otel_metrics.delivery.cli.numbers import moment
 from otel_metrics.delivery.cli.streams import output_console
-from otel_metrics.errors import SettingError
+from otel_metrics.errors import SettingError, StoreError
 
 _EVERY_S = 2.0
 
@@ -39,13 +40,12 @@ def follow(desk: Desk, hours: float) -> None:
 
 
 def _frame(desk: Desk, hours: float) -> RenderableType:
-    """What is to be seen now. The drain is left alone where another process is at it: the next frame has its rows."""
-    from otel_metrics.delivery.cli.desk import is_there
-
+    """What is to be seen now. Where another process is draining, the next frame has its rows."""
     desk.exists = desk.exists or is_there(desk.storage)
     if not desk.exists:
         return Group(Text(desk.absent()), Text("Waiting for it. Ctrl-C ends this.", "quiet"))
-    desk.storage.drain()
+    with suppress(StoreError, OSError):  # the reading below tells what is wrong, if anything is
+        desk.storage.drain()
     return dashboard_view(desk, desk.answers.dashboard(hours), hours, stays=True)
 
 

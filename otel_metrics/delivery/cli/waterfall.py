@@ -59,7 +59,7 @@ class WaterfallView:
             (f"{sign} {clean(word)}", style), f" {'after' if session['outcome'] else 'for'} {took}",
         )  # fmt: skip
         began = date_and_time(session["started_at"], self.zone)
-        until = ", still open"
+        until = ", still open" if session["outcome"] is None else ", no end recorded"
         if session["ended_at"]:
             ended = date_and_time(session["ended_at"], self.zone)
             until = f" to {ended.removeprefix(f'{began[:10]} ')}"
