@@ -2,37 +2,14 @@
 
 import contextlib
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.processes import environment
+from support.cli import HOSTILE, Cli, Result, real
 
 from otel_metrics import MetricsService
 from otel_metrics.delivery.cli.program import run
 from otel_metrics.settings import load
-
-HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe [bold red]markup[/] \x9b31m 日本語 👨‍👩‍👧\nnext\ttab"
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended and what it said."""
-
-    status: int
-    output: str
-    notes: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.output.splitlines()
-
-
-Cli = Callable[..., Result]
 
 
 @pytest.fixture
@@ -47,14 +24,6 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Result(status, *capsys.readouterr())
 
     return invoke
-
-
-def real(*arguments: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "otel_metrics", *map(str, arguments)], cwd=folder, env=environment(folder, **variables),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -96,11 +65,3 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with service.timer(f"[bold]order-{'0' * 50}{number}", -(2**62), 1, "ai_processing"):
                 pass
     return settings.database
-
-
-def failed_session(cli: Cli, database: Path) -> dict[str, Any]:
-    """The first session of a store that failed."""
-    import json
-
-    listed = json.loads(cli("sessions", "--database", database, "--format", "json", "--limit", 1000).output)
-    return next(one for one in listed if one["outcome"] == "failed")

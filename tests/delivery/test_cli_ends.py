@@ -11,7 +11,7 @@ import time
 from contextlib import closing
 
 import pytest
-from conftest import real
+from support.cli import real
 from support.processes import environment
 
 from otel_metrics.store.tables import MetricsStorage

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 
 import pytest
-from conftest import HOSTILE, failed_session
+from support.cli import HOSTILE, failed_session
 
 JSON_COMMANDS = [
     ("dashboard",), ("alerts",), ("sessions",), ("queue",), ("sql", "FROM sessions"), ("prune",), ("doctor",),

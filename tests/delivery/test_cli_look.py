@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from conftest import Cli, failed_session, real
 from rich.cells import cell_len
+from support.cli import Cli, failed_session, real
 
 from otel_metrics.delivery.cli.bars import RUNNING, WAIT, WORK
 from otel_metrics.model.vocabulary import ProcessingStage

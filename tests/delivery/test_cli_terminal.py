@@ -14,7 +14,7 @@ import time
 from fcntl import ioctl
 
 import pytest
-from conftest import real
+from support.cli import real
 from support.processes import environment
 
 EAGER = """

@@ -4,7 +4,7 @@ import json
 import socket
 
 import pytest
-from conftest import real
+from support.cli import real
 from support.stores import rows
 
 from otel_metrics import CorrectionType, MetricsService

@@ -1,5 +1,6 @@
 """How ids are made and derived."""
 
+import random
 import uuid
 
 from hypothesis import given
@@ -34,6 +35,14 @@ def test_uuid_is_a_trace_id_and_tells_no_time(number: uuid.UUID) -> None:
     """A random UUID as session id is the trace id as it is, and is not mistaken for an id of ours."""
     assert trace_id_of(number.hex) == number.int
     assert session_start_ns(number.hex) is None
+
+
+def test_trace_ids_of_others_are_not_taken_for_sessions() -> None:
+    """Of a hundred thousand random trace ids of today's years hardly one looks like a session's."""
+    chance = random.Random(3)
+    seconds = 1_767_268_800
+    strangers = (f"{seconds + chance.randrange(10**8):08x}{chance.getrandbits(96):024x}" for _ in range(100_000))
+    assert sum(session_start_ns(one) is not None for one in strangers) <= 10
 
 
 @given(text=st.text())
