@@ -41,6 +41,7 @@ def run(arguments: Sequence[str]) -> int:
         except _UsageError as error:
             return _fail(_usage_message(error), _USAGE)
         except OSError as error:
+            _let_go_of_output()
             return _fail(_file_message(error), 1)
         except Exception as error:
             if sys.flags.dev_mode:
