@@ -63,7 +63,9 @@ def test_bot_goes_on_and_every_loss_is_counted(tmp_path: Path) -> None:
     assert len([message for message in told["warnings"] if "records lost so far" in message]) == 1
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can mount a small disk of its own")
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can mount a small disk of its own"
+)
 def test_disk_that_is_really_full(tmp_path: Path) -> None:
     """On a file system of 256 kB that somebody else fills and clears again, the bot never notices and the rest is kept."""
     disk = tmp_path / "disk"
