@@ -33,7 +33,6 @@ class Settings:
     log_backups: int = 10
     drain_interval_s: float = 1.0
     text_limit: int = 16_384
-    system_metrics: bool = False
     strict: bool = False
     slow_stage_ms: float = 10_000.0
     slow_human_stage_ms: float = 1_800_000.0
@@ -170,10 +169,6 @@ OPTIONS: tuple[Option, ...] = (
         "how often the log is moved into the tables in the background; 0: only when somebody asks",
     ),
     Option("text_limit", "METRICS_TEXT_LIMIT", _integer(64), "an integer from 64 on", "longer texts in metadata are cut, in characters"),
-    Option(
-        "system_metrics", "METRICS_SYSTEM", _flag, "true or false",
-        "also keep the OpenTelemetry metrics of this process in `system_metrics`, once a minute",
-    ),
     Option("strict", "METRICS_STRICT", _flag, "true or false", "for tests: what would be warned about and dropped raises"),
     Option("slow_stage_ms", "METRICS_SLOW_STAGE_MS", _number(0.0), "milliseconds", "alert `slow_processing`: a stage's mean above it"),
     Option(

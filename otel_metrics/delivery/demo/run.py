@@ -43,7 +43,7 @@ def run_demo(
     _make_room(storage, settings)
     clock = DemoClock(SystemClock.time_ns() // 1000 * 1000)  # whole microseconds, as the tables have
     # The demo records even where ENABLE_METRICS is off, and needs no thread and no disk that is waited for.
-    own = replace(settings, enabled=True, drain_interval_s=0.0, durability="process", system_metrics=False)
+    own = replace(settings, enabled=True, drain_interval_s=0.0, durability="process")
     with _environment(send=send), MetricsService(own, clock=clock) as service:
         return _play(service, clock, plan(sessions, seed), seed, progress, flush=send)
 
