@@ -225,7 +225,7 @@ def otel_environment(name: str) -> str:
 def _read(option: Option, value: object, name: str) -> object:
     try:
         return option.parse(value)
-    except (ValueError, OverflowError, OSError) as error:
+    except (ValueError, OverflowError, OSError, RuntimeError) as error:  # RuntimeError: `~` of a user that is not there
         shown = "(hidden)" if option.field == "id_key" else repr(value)
         remedy = f"set {option.variable} or configure({option.field}=…) to such a value"
         raise SettingError(f"{name}={shown} is not usable", option.expected, remedy) from error

@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+import time
 from contextlib import closing
 
 import pytest
@@ -9,7 +10,9 @@ from support.processes import run
 from support.stores import rows
 
 from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
+from otel_metrics.store import database
 from otel_metrics.store.database import SCHEMA_VERSION, reading, writing
+from otel_metrics.testing import temporary_service
 
 SEED = """
 CREATE TABLE processing_metrics (metric_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, user_id INTEGER NOT NULL,
@@ -73,6 +76,77 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_somebody_elses_numbered_database_is_left_alone(tmp_path):
+    """Another program's database is refused also where it numbers its schema as we do, and is not said to be newer."""
+    path = tmp_path / "metrics.db"
+    for version in (1, 9999):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS invoices (id INTEGER)")
+            connection.execute(f"PRAGMA user_version = {version}")
+        before = path.read_bytes()
+        for opened in (writing, reading):
+            with pytest.raises(StoreError, match="another program's database") as caught, opened(path):
+                pass
+            assert not isinstance(caught.value, StoreNewer)
+        assert path.read_bytes() == before
+
+
+def test_the_bot_records_on_beside_a_database_it_may_not_use(tmp_path):
+    """With a newer database the bot warns, counts nothing as lost, and its lines wait in the log until one is there that fits."""
+    path = tmp_path / "metrics.db"
+    with writing(path) as connection:
+        connection.execute("PRAGMA user_version = 9999")
+    with temporary_service(tmp_path, strict=False) as service:
+        service.create_session(1, 2)
+        with pytest.warns(RuntimeWarning, match="schema 9999"):
+            service.flush()
+        path.unlink()
+        for side in ("-wal", "-shm"):
+            path.with_name(path.name + side).unlink(missing_ok=True)
+        assert len(rows(service, "sessions")) == 1
+        assert service.losses.snapshot() == {"fault_in_flush": 1}
+
+
+def test_times_without_zone_in_the_seeds_database_are_local(tmp_path, monkeypatch):
+    """The seed wrote local times without a zone: they become UTC; what can not be read becomes the first moment there is."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        with closing(sqlite3.connect(tmp_path / "metrics.db")) as connection, connection:
+            connection.executescript(SEED.replace("+00:00", "").replace("2026-01-02T03:07:00", "soon"))
+        with writing(tmp_path / "metrics.db"):
+            pass
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    stages = {row["metric_id"]: row for row in rows(tmp_path / "metrics.db", "processing_metrics")}
+    assert (stages["a"]["start_time"], stages["a"]["end_time"]) == (
+        "2026-01-02T08:04:05.678901Z",
+        "2026-01-02T08:04:07.000000Z",
+    )
+    assert rows(tmp_path / "metrics.db", "system_metrics")[0]["timestamp"] == "1970-01-01T00:00:00.000000Z"
+    with closing(sqlite3.connect(tmp_path / "metrics.db")) as connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert not [table for table in tables if table.startswith("seed_")]
+
+
+def test_an_adoption_that_dies_leaves_the_seeds_database(tmp_path, monkeypatch):
+    """The migration is one transaction: when it breaks off, the seed's tables and rows are as they were."""
+    path = tmp_path / "metrics.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(SEED)
+    monkeypatch.setattr(database, "_adopt_seed", lambda connection: connection.execute("SELECT * FROM nowhere"))
+    with pytest.raises(StoreError, match="nowhere"), writing(path):
+        pass
+    monkeypatch.undo()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM processing_metrics").fetchone() == (2,)
+    with writing(path):
+        pass
+    assert len(rows(path, "processing_metrics")) == 2
+
+
 def test_a_file_that_is_no_database_is_damage(tmp_path):
     """A file of other bytes is said to be damaged, with its name."""
     path = tmp_path / "metrics.db"
@@ -99,4 +173,5 @@ def test_the_files_are_private_whatever_the_umask(tmp_path):
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert {"metrics.db", "metrics.jsonl", "metrics.db.key"} <= set(modes)
     assert set(modes.values()) == {0o600}
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for made in (folder, folder.parent):
+        assert stat.S_IMODE(made.stat().st_mode) == 0o700

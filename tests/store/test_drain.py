@@ -1,8 +1,5 @@
-"""From the journal into the tables: every whole line once, whatever dies when; what can not be read is set aside."""
+"""From the journal into the tables: every whole line once; what can not be read is set aside."""
 
-import os
-import random
-import signal
 import sqlite3
 from contextlib import closing
 
@@ -15,65 +12,10 @@ from otel_metrics.settings import Settings
 from otel_metrics.store.drain import Drain
 from otel_metrics.store.tables import MetricsStorage
 
-ROUNDS = 25
-
-WRITER = """
-import sys
-import otel_metrics as m
-session = m.create_session(1, 2)
-number = 0
-while True:
-    with m.timer(session, 1, 2, "ai_processing", number=number) as stage:
-        pass
-    sys.stdout.write(stage._record.metric_id + "\\n")
-    sys.stdout.flush()
-    number += 1
-"""
-
-DRAINER = """
-import sys
-from otel_metrics.settings import load
-from otel_metrics.store.layout import StoreLayout
-from otel_metrics.store.tables import MetricsStorage
-settings = load()
-storage = MetricsStorage(StoreLayout(settings.database, settings.log_file), settings)
-while True:
-    storage.drain(1.0)
-    sys.stdout.write("drained\\n")
-    sys.stdout.flush()
-"""
-
 
 def storage_in(folder, **more):
     layout = layout_in(folder)
     return MetricsStorage(layout, Settings(database=layout.database, log_file=layout.log_file, **more))
-
-
-def test_nothing_acknowledged_is_lost_or_stored_twice_by_kill_9(tmp_path):
-    """Writers and a drainer are killed at random places, round after round: every acknowledged stage is there once."""
-    chance = random.Random(11)
-    acknowledged: set[str] = set()
-    for _ in range(ROUNDS):
-        writers = [start(WRITER, tmp_path, METRICS_LOG_MAX_BYTES="200000") for _ in range(3)]
-        drainer = start(DRAINER, tmp_path)
-        for process in (*writers, drainer):
-            process.stdout.readline()
-        for process in chance.sample([*writers, drainer], 4):
-            for _ in range(chance.randrange(40)):
-                process.stdout.readline()
-            os.kill(process.pid, signal.SIGKILL)
-        for writer in writers:
-            text = writer.communicate(timeout=30)[0]
-            acknowledged.update(line for line in text.splitlines() if len(line) == 30)
-        drainer.communicate(timeout=30)
-    storage_in(tmp_path).drain(10.0)
-    with closing(sqlite3.connect(tmp_path / "metrics.db")) as connection:
-        stored = [row[0] for row in connection.execute("SELECT metric_id FROM processing_metrics")]
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert len(acknowledged) > ROUNDS * 10
-    assert acknowledged <= set(stored)
-    assert len(stored) == len(set(stored))
-    print(f"{ROUNDS} rounds, {len(acknowledged)} acknowledged, {len(stored)} stored")
 
 
 def test_a_second_pass_stores_nothing_again(tmp_path):
