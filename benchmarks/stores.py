@@ -53,6 +53,6 @@ def _line(session: str, stage: str, start_ns: int, end_ns: int, chance: random.R
         ProcessingMetric(
             record_id(start_ns, span_id), iso(end_ns), "metric", "stage_completed", f"Stage completed: {stage}", session,
             chance.randrange(1, 5000), 7, stage, iso(start_ns), iso(end_ns), (end_ns - start_ns) // 1_000_000,
-            chance.random() > 0.02, metadata, "1-bench", f"{span_id:016x}", "0000000000000001", 1,
+            chance.random() > 0.02, metadata, f"{span_id:016x}", "0000000000000001", 1,
         )
     )  # fmt: skip

@@ -209,7 +209,7 @@ class MetricsService:
         try:
             self.storage.drain(timeout_s)
         except Exception as error:
-            self.kit.guard.caught("flush", error)
+            self.kit.guard.caught("flush", error, dropped=False)
 
     def shutdown(self) -> None:
         """Ends recording: the tables get what is written, OTLP what waits; a second call does nothing."""
@@ -224,7 +224,7 @@ class MetricsService:
                 self._close_telemetry()
                 self.storage.drain(_EXIT_WAIT_S)
             except Exception as error:
-                kit.guard.caught("shutdown", error)
+                kit.guard.caught("shutdown", error, dropped=False)
             if self._journal is not None:
                 self._journal.close()
         if self._answers is not None:
@@ -238,7 +238,7 @@ class MetricsService:
             self.storage.drain()
         except Exception as error:  # the next tick tries again
             if self.kit is not None:
-                self.kit.guard.caught("drain", error)
+                self.kit.guard.caught("drain", error, dropped=False)
 
     def sync(self) -> None:
         """Brings the journal to the disk where the durability level asks for it."""
@@ -246,7 +246,7 @@ class MetricsService:
             try:
                 self._journal.sync()
             except OSError as error:
-                self.losses.count("sync_failed")
+                self.losses.note("sync_failed")
                 warnings.warn(
                     f"otel_metrics: the log could not be brought to the disk ({error})", RuntimeWarning, stacklevel=2
                 )

@@ -1,7 +1,8 @@
 """Owns the facts of the package: one frozen shape for every kind of journal line, and the bytes it is written as.
 
 A line is one JSON object. Its first field, `kind`, says which of the shapes it is; the next one is the record's key
-where it has one, so that a reader can tell both without parsing the line.
+where it has one, so that a reader can tell both without parsing the line. The journal puts `process` and `nth` behind
+the fields of every line but the file's header: who wrote it, and its number among that writer's lines.
 """
 
 from typing import Any, Literal
@@ -32,7 +33,6 @@ class ProcessingMetric(Struct, tag_field="kind", tag="stage"):
     duration_ms: int
     success: bool
     metadata: Json
-    process: str
     span_id: str
     parent_span_id: str
     flags: int
@@ -54,7 +54,6 @@ class StageBegin(Struct, tag_field="kind", tag="begin"):
     user_id: int
     chat_id: int
     stage: str
-    process: str
     span_id: str
 
 
@@ -76,7 +75,6 @@ class CorrectionMetric(Struct, tag_field="kind", tag="correction"):
     word_edit_rate: float
     similarity: float
     metadata: Json
-    process: str
     voice_transcription_time_ms: int | UnsetType | None = UNSET
     ai_correction_time_ms: int | UnsetType | None = UNSET
     admin_satisfaction: int | UnsetType | None = UNSET
@@ -96,7 +94,6 @@ class SystemMetric(Struct, tag_field="kind", tag="system"):
     value: str
     tags: Json
     metadata: Json
-    process: str
 
 
 class SessionBegin(Struct, tag_field="kind", tag="session"):
@@ -110,7 +107,6 @@ class SessionBegin(Struct, tag_field="kind", tag="session"):
     user_id: int
     chat_id: int
     metadata: Json
-    process: str
 
 
 class SpanEnded(Struct, tag_field="kind", tag="span"):
@@ -128,7 +124,6 @@ class SpanEnded(Struct, tag_field="kind", tag="span"):
     end_time: str
     duration_ms: int
     success: bool
-    process: str
     scope: str
     span_id: str
     parent_span_id: str
@@ -136,6 +131,15 @@ class SpanEnded(Struct, tag_field="kind", tag="span"):
     error_type: str | UnsetType = UNSET
     attributes: Json | UnsetType = UNSET
     events: list[Json] | UnsetType = UNSET
+    trace_id: str | UnsetType = UNSET
+    """Where it is not the one that follows from the session id."""
+    scope_version: str | UnsetType = UNSET
+    trace_state: str | UnsetType = UNSET
+    links: list[Json] | UnsetType = UNSET
+
+
+class OtherSpan(SpanEnded, tag_field="kind", tag="other"):
+    """A span of no session: no row; it stands in the journal where it is to be sent on."""
 
 
 class SessionEnd(SpanEnded, tag_field="kind", tag="end"):
@@ -148,9 +152,8 @@ class SessionEnd(SpanEnded, tag_field="kind", tag="end"):
 
 
 class ProcessBegin(Struct, tag_field="kind", tag="process"):
-    """A process that began to write: who it is, and the OpenTelemetry resource of its spans."""
+    """A process that began to write: who it is, the OpenTelemetry resource of its spans, and whether they are to be sent on."""
 
-    process: str
     timestamp: str
     level: Level
     event_type: str
@@ -158,6 +161,17 @@ class ProcessBegin(Struct, tag_field="kind", tag="process"):
     pid: int
     host: str
     resource: Json
+    forwards: bool = False
+
+
+class Tally(Struct, tag_field="kind", tag="tally"):
+    """How many records a process could not keep so far, by reason; written as soon as lines can be written again."""
+
+    timestamp: str
+    level: Level
+    event_type: str
+    message: str
+    dropped: dict[str, int]
 
 
 class FileBegin(Struct, tag_field="kind", tag="file"):
@@ -169,6 +183,7 @@ class FileBegin(Struct, tag_field="kind", tag="file"):
     event_type: str
     message: str
     number: int
+    boot: str = ""
 
 
 Record = (
@@ -178,8 +193,10 @@ Record = (
     | SystemMetric
     | SessionBegin
     | SpanEnded
+    | OtherSpan
     | SessionEnd
     | ProcessBegin
+    | Tally
     | FileBegin
 )
 """Every typed line. The structured logger's lines (`"kind":"log"`) are free in their fields and have no shape of their own."""

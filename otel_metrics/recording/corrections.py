@@ -36,7 +36,7 @@ def record_correction(
         record_id(now_ns, kit.new_number()), iso(now_ns), "metric", "correction_recorded", f"Correction recorded: {kind}",
         session_id, admin, clean_text(_text(message_id), 256), kind, len(original), len(corrected),
         _milliseconds(kit, "processing_time_ms", processing_time_ms, cleaned),
-        round(word_edit_rate(original, corrected), 6), round(similarity(original, corrected), 6), cleaned, kit.ledger.process,
+        round(word_edit_rate(original, corrected), 6), round(similarity(original, corrected), 6), cleaned,
         retry_count=_milliseconds(kit, "retry_count", retry_count, cleaned) or 0,
     )  # fmt: skip
     if voice_transcription_time_ms is not None:

@@ -21,6 +21,6 @@ def record_system_metric(
         SystemMetric(
             iso(kit.clock.time_ns()), "metric", "system_metric", f"{name}: {text}", name, text,
             clean_mapping(labels, _LONGEST, kit.guard.unreadable),
-            clean_mapping(metadata, kit.text_limit, kit.guard.unreadable), kit.ledger.process,
+            clean_mapping(metadata, kit.text_limit, kit.guard.unreadable),
         )
     )  # fmt: skip

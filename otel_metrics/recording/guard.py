@@ -13,11 +13,15 @@ class Guard:
         self._strict = strict
         self._warned: set[str] = set()
 
-    def caught(self, where: str, error: Exception) -> None:
-        """A fault of ours: counted and warned about once for each place. Call it from an `except` clause."""
+    def caught(self, where: str, error: Exception, *, dropped: bool = True) -> None:
+        """A fault of ours, which cost a record unless `dropped` is False: counted, warned about once for each place.
+
+        Call it from an `except` clause.
+        """
         if self._strict:
             raise error
-        self._losses.count(f"fault_in_{where}")
+        count = self._losses.drop if dropped else self._losses.note
+        count(f"fault_in_{where}")
         self._warn_once(f"fault {where}", f"{where} failed with {type(error).__name__}: {error}; the bot goes on")
 
     def complain(self, reason: str, found: str, expected: str) -> None:
@@ -25,16 +29,20 @@ class Guard:
         message = f"{found}; expected {expected}"
         if self._strict:
             raise ValueError(message)
-        self._losses.count(f"input_{reason}")
+        self._losses.note(f"input_{reason}")
         self._warn_once(reason, f"{message}; it is kept as given in the metadata")
 
     def lost(self, reason: str) -> None:
         """A record that could not be made, for a reason that is nobody's fault."""
-        self._losses.count(reason)
+        self._losses.drop(reason)
+
+    def noticed(self, reason: str) -> None:
+        """Something that is not as it should be and cost no record."""
+        self._losses.note(reason)
 
     def unreadable(self) -> None:
         """A value whose own methods failed: a placeholder stands for it."""
-        self._losses.count("unreadable_value")
+        self._losses.note("unreadable_value")
 
     def _warn_once(self, key: str, message: str) -> None:
         if key not in self._warned:

@@ -25,11 +25,6 @@ UNKNOWN_SESSION = "unknown"
 class Ledger(Protocol):
     """Where records go: a boundary, so that recording knows no files."""
 
-    @property
-    def process(self) -> str:
-        """The name under which this process writes."""
-        ...
-
     def append(self, record: Record | Json) -> bool:
         """Keeps one record; False (and counted) if that was not possible. Never raises."""
         ...

@@ -9,7 +9,7 @@ from otel_metrics.model.values import clean_mapping, clean_text, text_of
 from otel_metrics.recording.kit import RecordingKit
 
 _RANK = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50, "metric": 100}
-RESERVED = ("kind", "timestamp", "level", "event_type", "message")
+RESERVED = ("kind", "timestamp", "level", "event_type", "message", "process", "nth")
 
 
 class StructuredLogger:

@@ -43,7 +43,6 @@ class Sessions:
                 user,
                 chat,
                 cleaned,
-                kit.ledger.process,
             )
             _remember(self._created, session_id, record)
             kit.ledger.append(record)
@@ -78,7 +77,7 @@ class Sessions:
         record = SessionEnd(
             f"{trace_id:032x}"[:14] + f"{root_id:016x}", "", "metric", "session_ended", f"Session ended: {outcome}", session_id,
             names.SESSION_SPAN, "internal", iso(start_ns), iso(end_ns), round((end_ns - start_ns) / 1e6),
-            outcome != SessionOutcome.FAILED, kit.ledger.process, names.SCOPE, f"{root_id:016x}", "", 0,
+            outcome != SessionOutcome.FAILED, names.SCOPE, f"{root_id:016x}", "", 0,
             user_id=user, chat_id=chat, outcome=outcome, metadata=metadata,
         )  # fmt: skip
         # The ids reach the tracer's id generator by the attached context (the one given to start_span is not seen by it).
@@ -97,7 +96,7 @@ class Sessions:
             record.timestamp = record.end_time
             kit.ledger.append(record)
             if context.span_id != root_id:
-                kit.guard.lost("root_span_without_our_id_generator")
+                kit.guard.noticed("root_span_without_our_id_generator")
         if outcome == SessionOutcome.FAILED:
             span.set_status(Status(StatusCode.ERROR))
         span.end(end_time=end_ns)

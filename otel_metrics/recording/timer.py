@@ -166,7 +166,7 @@ def new_stage(
         stage = _checked_stage(kit, stage, cleaned)
     return ProcessingMetric(
         "", "", "metric", "stage_completed", "", session_id, user, chat, stage, "", "", 0, True, cleaned,
-        kit.ledger.process, "", "", 0,
+        "", "", 0,
     )  # fmt: skip
 
 

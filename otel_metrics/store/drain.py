@@ -1,46 +1,23 @@
 """Owns the way from the journal into the tables: every whole line exactly once, whatever dies when."""
 
-import fcntl
-import itertools
 import os
 import sqlite3
 import weakref
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import msgspec
-
 from otel_metrics.model.records import FileBegin
-from otel_metrics.store.database import next_seq, writing
+from otel_metrics.store.batch import REFUSED, Batch, read_one_by_one
+from otel_metrics.store.database import writing
 from otel_metrics.store.forks import GATE
-from otel_metrics.store.journal import header_in
+from otel_metrics.store.journal_files import has_no_writer, header_in
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.locks import FileLock
-from otel_metrics.store.rows import (
-    LINES,
-    ORDER,
-    RUNNING,
-    SESSION_OF_STAGE,
-    SESSIONS_SEEN,
-    STAGES,
-    Line,
-    Row,
-    Target,
-    in_blocks,
-)
 
 _BATCH_BYTES = 4 << 20
-_BLOCK_ROWS = 400  # with 20 columns well below SQLite's 32,766 parameters
-_LINE_START = b'{"kind":"'
-_KIND_AT = len(_LINE_START)
-_HEADER = b'{"kind":"file"'
-_STAGE = b'{"kind":"stage"'
-_MOST_TRIES = 100
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -52,44 +29,6 @@ class DrainReport:
     bytes_read: int = 0
     sealed: int = 0
     held: bool = False
-
-
-class _Batch:
-    """The lines of one transaction, checked and made into rows."""
-
-    def __init__(self) -> None:
-        self.rows: defaultdict[Target, list[Row]] = defaultdict(list)
-        self.stages = self.rows[STAGES]
-        self.sessions: dict[str, Row] = {}
-        self.running: dict[str, Row] = {}
-        self.ended: list[str] = []
-        self.rejected: list[bytes] = []
-        self.stored = 0
-
-    def add(self, reader: Line, line: bytes) -> None:
-        """Takes one line, or raises if it can not be read."""
-        row = reader.row_of(line)
-        also = None if reader.also is None else reader.also.row_of(line)
-        if reader.target is STAGES:
-            self.add_stage(row)
-        elif reader.target is RUNNING:
-            self.running[row[0]] = row
-        else:
-            self.rows[reader.target].append(row)
-            if reader.also is not None and also is not None:
-                self.rows[reader.also.target].append(also)
-        self.stored += 1
-
-    def add_stage(self, row: Row) -> None:
-        """Takes an ended stage. One that began in the same batch never runs; the first of a session tells of it."""
-        self.stages.append(row)
-        metric_id, session_id = row[0], row[1]
-        if session_id not in self.sessions:
-            self.sessions[session_id] = SESSION_OF_STAGE(row)
-        if metric_id in self.running:
-            del self.running[metric_id]
-        else:
-            self.ended.append(metric_id)
 
 
 class Drain:
@@ -163,7 +102,7 @@ class Drain:
         if sealed:
             return True
         # No writer holds a rotated file any more when the exclusive lock can be had: then its end is its end.
-        no_writer = rotated and _lockable(file.fileno())
+        no_writer = rotated and has_no_writer(file.fileno())
         while not GATE.wanted:
             file.seek(offset)
             chunk = _whole_lines(file.read(_BATCH_BYTES), file)
@@ -185,23 +124,22 @@ class Drain:
         self, connection: sqlite3.Connection, header: FileBegin, offset: int, chunk: bytes, report: DrainReport
     ) -> None:
         """One transaction: the rows of the chunk and the offset behind it."""
-        batch = _read(chunk.split(b"\n"))
+        batch = Batch(chunk.split(b"\n"))
         try:
             stored = self._transaction(connection, header, offset, len(chunk), batch)
-        except (OverflowError, sqlite3.IntegrityError, sqlite3.DataError):
-            # A row that decodes and yet does not fit: find it by storing each line of the chunk by itself.
-            batch = _read_one_by_one(connection, chunk.split(b"\n"))
+        except REFUSED:  # one line of the chunk: find it by storing each by itself
+            batch = read_one_by_one(connection, chunk.split(b"\n"))
             stored = self._transaction(connection, header, offset, len(chunk), batch)
         report.stored += stored
         report.rejected += len(batch.rejected)
         report.bytes_read += len(chunk)
 
     def _transaction(
-        self, connection: sqlite3.Connection, header: FileBegin, offset: int, size: int, batch: _Batch
+        self, connection: sqlite3.Connection, header: FileBegin, offset: int, size: int, batch: Batch
     ) -> int:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            _insert(connection, batch)
+            batch.insert(connection)
             connection.execute(
                 "INSERT INTO journal_files (journal_id, number, offset, lines, rejected) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (journal_id) DO UPDATE SET offset = excluded.offset, lines = lines + excluded.lines, "
@@ -224,99 +162,6 @@ class Drain:
             os.close(descriptor)
 
 
-def _insert(connection: sqlite3.Connection, batch: _Batch) -> None:
-    """Puts a batch into the tables, block by block, each row with a number of the store's cursor."""
-    rows_of = {**batch.rows, SESSIONS_SEEN: list(batch.sessions.values()), RUNNING: list(batch.running.values())}
-    numbered = sum(len(rows) for target, rows in rows_of.items() if target.has_seq)
-    numbers = itertools.count(next_seq(connection, numbered) + 1)
-    for target in ORDER:
-        for rows in in_blocks(rows_of.get(target, []), _BLOCK_ROWS):
-            values: list[object] = []
-            if target.has_seq:
-                for row, number in zip(rows, numbers, strict=False):
-                    values += row
-                    values.append(number)
-            else:
-                values += itertools.chain.from_iterable(rows)
-            connection.execute(target.statement(len(rows)), values)
-    if batch.ended and connection.execute("SELECT EXISTS (SELECT 1 FROM running)").fetchone()[0]:
-        for start in range(0, len(batch.ended), _BLOCK_ROWS):
-            ids = batch.ended[start : start + _BLOCK_ROWS]
-            connection.execute(f"DELETE FROM running WHERE metric_id IN ({', '.join('?' * len(ids))})", ids)
-    if batch.running:
-        # A begin may be read after its end, where a writer went on to the next file between two looks of ours.
-        connection.execute(
-            "DELETE FROM running WHERE EXISTS "
-            "(SELECT 1 FROM processing_metrics AS ended WHERE ended.metric_id = running.metric_id)"
-        )
-
-
-def _read(lines: list[bytes]) -> _Batch:
-    """Decodes each line by the kind that stands at its start; what can not be read is rejected."""
-    batch = _Batch()
-    stage_row, add_stage = LINES[b"stage"].row_of, batch.add_stage
-    for line in lines:
-        try:
-            if line.startswith(_STAGE):  # most lines are: the same as below in fewer steps
-                add_stage(stage_row(line if line.isascii() else _text(line)))
-                batch.stored += 1
-            elif (reader := _reader_of(line)) is not None:
-                batch.add(reader, _text(line))
-            elif line and not line.startswith(_HEADER):
-                _salvage(line, batch)
-        except _UNREADABLE:
-            _salvage(line, batch)
-    return batch
-
-
-def _reader_of(line: bytes) -> Line | None:
-    return LINES.get(line[_KIND_AT : line.find(b'"', _KIND_AT)]) if line.startswith(_LINE_START) else None
-
-
-def _text(line: bytes) -> bytes:
-    """The line, if it is text: JSON columns go in as they are, and a row that is no text could not be read again."""
-    if not line.isascii():
-        line.decode()
-    return line
-
-
-def _salvage(line: bytes, batch: _Batch) -> None:
-    """A line torn by a killed writer may be followed by a whole one of another writer without a line end between."""
-    start = line.find(_LINE_START, 1)
-    for _ in range(_MOST_TRIES):
-        if start < 0:
-            break
-        whole = line[start:]
-        reader = _reader_of(whole)
-        if reader is not None:
-            try:
-                batch.add(reader, _text(whole))
-            except _UNREADABLE:
-                pass
-            else:
-                line = line[:start]
-                break
-        start = line.find(_LINE_START, start + 1)
-    batch.rejected.append(line)
-
-
-def _read_one_by_one(connection: sqlite3.Connection, lines: list[bytes]) -> _Batch:
-    """The slow way, once, where a batch was refused: each line is tried in a transaction that is taken back."""
-    sound, refused = [], []
-    for line in lines:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            _insert(connection, _read([line]))
-            sound.append(line)
-        except (OverflowError, sqlite3.IntegrityError, sqlite3.DataError):
-            refused.append(line)
-        finally:
-            connection.execute("ROLLBACK")
-    batch = _read(sound)
-    batch.rejected += refused
-    return batch
-
-
 def _whole_lines(chunk: bytes, file: IO[bytes]) -> bytes:
     """Up to the last line end; a single line longer than a batch is read to its end."""
     end = chunk.rfind(b"\n")
@@ -336,11 +181,3 @@ def _opened(path: Path) -> Iterator[IO[bytes] | None]:
         return
     with file:
         yield file
-
-
-def _lockable(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

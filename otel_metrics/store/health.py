@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
 from otel_metrics.settings import Settings, otel_environment
 from otel_metrics.store.database import SCHEMA_VERSION
-from otel_metrics.store.journal import read_header
+from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.tables import MetricsStorage
 

@@ -1,7 +1,6 @@
 """Owns the writing end of the journal: one whole line by one write, by any number of processes, through rotations."""
 
 import errno
-import fcntl
 import os
 import socket
 import threading
@@ -9,18 +8,17 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import IO, Any
-
-import msgspec
+from typing import Any
 
 from otel_metrics.model.records import FileBegin, ProcessBegin, encode_line
-from otel_metrics.model.times import iso
+from otel_metrics.model.times import iso, to_ns
+from otel_metrics.store import journal_files as files
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.locks import FileLock
 
 _LOOK_AFTER_BYTES = 262_144  # so much of its own output makes a writer look at the file's size and name
-_HEADER_START = b'{"kind":"file","journal_id":"'
+_DAY_NS = 86_400_000_000_000
+_DESK_WAIT_S = 10.0
 
 
 class Journal:
@@ -30,6 +28,9 @@ class Journal:
     the exclusive one knows that no more lines will come. A line is acknowledged when `append` returns: from then on it
     survives the death of the process (`durability="process"`) or of the machine (`"strict"`; `"interval"`: but for
     the last 100 ms).
+
+    Each line ends with its writer and its number: 1, 2, 3 … without a gap in the order of the file. So a reader can
+    tell whether anything is missing. `forwards` says that the lines of this process are to be sent on by OTLP.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Journal:
         max_bytes: int,
         durability: str = "process",
         resource: Callable[[], dict[str, Any]] = dict,
+        forwards: bool = False,
     ) -> None:
         self._layout = layout
         self.log_file = layout.log_file.absolute()
@@ -46,87 +48,162 @@ class Journal:
         self._look_after_bytes = min(_LOOK_AFTER_BYTES, max_bytes // 4)
         self._durability = durability
         self._resource = resource
+        self.forwards = forwards
         self._rotate_lock = FileLock(layout.rotate_lock)
-        self._opening = threading.Lock()
+        # Re-entrant: a signal's handler may record while this thread is writing.
+        self._writing = threading.RLock()
         self._descriptor = -1
         self._since_look = 0
         self._torn = False
         self._unsynced = False
-        self.process = _process_token()
+        self._left: list[int] = []
+        self._born_ns = 0
+        self._begin_numbering()
         if hasattr(os, "register_at_fork"):
             forked = weakref.WeakMethod(self._forked)
             os.register_at_fork(after_in_child=lambda: (method := forked()) and method())
 
+    def _begin_numbering(self) -> None:
+        self.process = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self._tail = f',"process":"{self.process}","nth":'.encode()
+        self.written = 0
+
     def append(self, line: bytes) -> None:
         """Writes one line, newline included. Raises `OSError` when the disk does not take it; nothing is kept then."""
-        descriptor = self._descriptor
-        if descriptor < 0:
-            descriptor = self._open()
+        with self._writing:
+            if self._descriptor < 0:
+                self._open()
+            self._write(line)
+            if self._since_look >= self._look_after_bytes:
+                with suppress(OSError):  # the line is kept; a later look makes the next file
+                    self.look()
+
+    def _write(self, line: bytes) -> None:
+        """Puts writer and number behind the fields of a line and writes it; a number is used up only by a line that is kept."""
+        self.written += 1
+        line = b"%s%s%d}\n" % (line[:-2], self._tail, self.written)
         if self._torn:
             line = b"\n" + line
-        if os.write(descriptor, line) != len(line):
-            # A disk that is nearly full took a part: the next line starts by ending it, and this one is not kept.
-            self._torn = True
-            raise OSError(errno.ENOSPC, "the disk took only a part of a line", str(self._layout.log_file))
-        self._torn = False
+        size = len(line)
+        try:
+            taken = os.write(self._descriptor, line)
+            self._torn = taken < size
+            if taken < size - 1:
+                # A disk that is nearly full took a part: the next line starts by ending it, and this one is not kept.
+                raise OSError(errno.ENOSPC, "the disk took only a part of a line", str(self._layout.log_file))
+        except OSError:
+            self.written -= 1
+            raise
         if self._durability == "strict":
-            os.fdatasync(descriptor)
+            os.fdatasync(self._descriptor)
         else:
             self._unsynced = True
-        self._since_look += len(line)
-        if self._since_look >= self._look_after_bytes:
-            with suppress(OSError):  # the line is kept; a later look makes the next file
-                self.look()
+        self._since_look += size
 
     def look(self) -> None:
-        """Follows a rotation that another process made, or makes one where the file is full."""
-        self._since_look = 0
-        if self._descriptor < 0:
-            return
-        with self._opening:
-            # A file that somebody emptied has lost its header: `_replace_descriptor` sets it aside and begins another.
-            if _same_file(self._descriptor, self._layout.log_file) and _is_journal(self._descriptor):
-                if os.fstat(self._descriptor).st_size < self._max_bytes:
+        """Follows a rotation that another process made, or makes one where the file is full or a day old."""
+        with self._writing:
+            self._since_look = 0
+            if self._descriptor < 0:
+                return
+            # A file that somebody emptied has lost its header: opening anew sets it aside and begins another.
+            if files.same_file(self._descriptor, self._layout.log_file) and files.header_of(self._descriptor):
+                if not self._is_over():
                     return
-                self._rotate()
-            self._replace_descriptor()
+                if self._rotate_lock.acquire():  # never waits: this may be a bot's event loop
+                    try:
+                        self._rename_own()
+                    finally:
+                        self._rotate_lock.release()
+            self._follow()
+
+    def rotate(self) -> None:
+        """Begins the next file now, whatever the size of this one. For a desk: it waits for the lock, up to 10 s."""
+        with self._writing:
+            if self._descriptor < 0:
+                self._open()
+            if not self._rotate_lock.acquire(_DESK_WAIT_S):
+                raise TimeoutError(f"{self._layout.rotate_lock} was held by another process for {_DESK_WAIT_S:.0f} s")
+            try:
+                self._rename_own()
+            finally:
+                self._rotate_lock.release()
+            self._follow()
 
     def sync(self) -> None:
-        """Brings what was written to the disk, where the level asks for it."""
-        if self._unsynced and self._durability != "process" and self._descriptor >= 0:
-            self._unsynced = False
-            os.fdatasync(self._descriptor)
+        """Brings what was written to the disk, where the level asks for it. Writers go on meanwhile."""
+        if self._durability == "process":
+            return
+        with self._writing:
+            descriptors, self._left = self._left, []
+            if self._unsynced and self._descriptor >= 0:
+                self._unsynced = False
+                descriptors.append(os.dup(self._descriptor))
+        failed = None
+        for descriptor in descriptors:
+            try:
+                os.fdatasync(descriptor)
+            except OSError as error:
+                failed = error
+            finally:
+                os.close(descriptor)
+        if failed is not None:
+            raise failed
 
     def close(self) -> None:
         """Ends writing; a later `append` opens the file again."""
-        with self._opening:
-            descriptor, self._descriptor = self._descriptor, -1
-            if descriptor >= 0:
-                os.close(descriptor)
+        with self._writing:
+            if self._descriptor >= 0:
+                self._leave()
+        with suppress(OSError):  # what the disk refuses to take now it can not be asked for again
+            self.sync()
 
-    def _open(self) -> int:
-        with self._opening:
-            if self._descriptor < 0:
-                descriptor = self._open_current()
-                greeting = ProcessBegin(
-                    self.process, iso(time.time_ns()), "info", "process_started", f"Process {os.getpid()} writes",
-                    os.getpid(), socket.gethostname(), self._resource(),
-                )  # fmt: skip
-                try:
-                    line = encode_line(greeting)
-                    self._torn = os.write(descriptor, line) != len(line)
-                except BaseException:
-                    os.close(descriptor)
-                    raise
-                self._descriptor = descriptor
-            return self._descriptor
+    def _leave(self) -> None:
+        """Lets go of the open file; what is in it and not on the disk yet is left to the next `sync`."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if self._unsynced and self._durability == "interval":
+            self._left.append(descriptor)
+        else:
+            os.close(descriptor)
 
-    def _replace_descriptor(self) -> None:
-        """Swaps the file under the same descriptor number: a thread that is about to write needs no lock."""
+    def _is_over(self) -> bool:
+        """Whether the file is full, or a day old: personal data in it must not stay for longer than its retention."""
+        if os.fstat(self._descriptor).st_size >= self._max_bytes:
+            return True
+        return abs(time.time_ns() - self._born_ns) >= _DAY_NS
+
+    def _rename_own(self) -> None:
+        """Renames the file and makes the next one; nothing if another process has just done it."""
+        if files.same_file(self._descriptor, self._layout.log_file):
+            files.rename_current(self._layout)
+            files.create_current(self._layout, to_disk=self._durability != "process")
+
+    def _open(self) -> None:
+        self._descriptor = self._open_current()
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
+
+    def _follow(self) -> None:
+        """Swaps the file for the current one; the old one stays in use where that can not be opened."""
         fresh = self._open_current()
-        os.dup2(fresh, self._descriptor, inheritable=False)
-        # dup2 shares the open file, and with it the shared lock; the spare number can go.
-        os.close(fresh)
+        self._leave()
+        self._descriptor = fresh
+        self._greet()
+
+    def _greet(self) -> None:
+        """Each file tells who writes to it, so that it can be read without the ones before it."""
+        number = os.getpid()
+        self._write(
+            encode_line(
+                ProcessBegin(
+                    iso(time.time_ns()), "info", "process_started", f"Process {number} writes", number,
+                    socket.gethostname(), self._resource(), self.forwards,
+                )
+            )
+        )  # fmt: skip
 
     def _open_current(self) -> int:
         """Opens the current log file with the shared lock held, making it where there is none."""
@@ -136,130 +213,44 @@ class Journal:
             try:
                 descriptor = open_private(path, os.O_RDWR | os.O_APPEND)
             except FileNotFoundError:
-                self._create_current()
+                files.create_current(self._layout, to_disk=self._durability != "process")
                 continue
             try:
-                if _share(descriptor) and _same_file(descriptor, path):
-                    if _is_journal(descriptor):
-                        _end_last_line(descriptor)
+                header = files.header_of(descriptor)
+                if header is not None and _is_of_an_earlier_boot(descriptor, header):
+                    self._rotate_lost_tail(descriptor)
+                elif files.share(descriptor) and files.same_file(descriptor, path):
+                    if header is not None:
+                        files.end_last_line(descriptor)
+                        self._born_ns = to_ns(header.timestamp)
                         return descriptor
-                    self._set_foreign_aside()
+                    with self._rotate_lock:
+                        files.set_foreign_aside(self._layout)
             except BaseException:
                 os.close(descriptor)
                 raise
             os.close(descriptor)
 
-    def _create_current(self) -> None:
+    def _rotate_lost_tail(self, descriptor: int) -> None:
+        """After a power failure the file may have lost lines that the tables have: new ones must not take their places."""
         with self._rotate_lock:
-            if not self._layout.log_file.exists():
-                self._create_locked(self._number_after_rotated())
-
-    def _number_after_rotated(self) -> int:
-        rotated = self._layout.rotated_files()
-        return int(rotated[-1].name.rpartition(".")[2]) + 1 if rotated else 1
-
-    def _create_locked(self, number: int) -> None:
-        """Makes the next file with its header; it appears whole under its name, by a link."""
-        layout = self._layout
-        header = FileBegin(
-            os.urandom(12).hex(), iso(time.time_ns()), "debug", "journal_started", f"Journal file {number}", number
-        )
-        draft = layout.log_file.with_name(f".{layout.log_file.name}.{os.getpid()}.{threading.get_ident()}")
-        descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        try:
-            line = encode_line(header)
-            if os.write(descriptor, line) != len(line):
-                raise OSError(errno.ENOSPC, "the disk took only a part of the first line", str(layout.log_file))
-            with suppress(FileExistsError):
-                os.link(draft, layout.log_file)
-        finally:
-            os.close(descriptor)
-            draft.unlink()
-
-    def _rotate(self) -> None:
-        """Renames the full file and makes the next one; nothing if another process has just done it."""
-        if not self._rotate_lock.acquire(timeout_s=1.0):
-            return
-        try:
-            if _same_file(self._descriptor, self._layout.log_file):
-                header = read_header(self._layout.log_file)
-                number = max(header.number if header else 1, self._number_after_rotated())
-                os.rename(self._layout.log_file, self._layout.rotated_file(number))
-                self._create_locked(number + 1)
-        finally:
-            self._rotate_lock.release()
-
-    def _set_foreign_aside(self) -> None:
-        """A log file that is not ours (the seed's, or anything else) is kept under another name, never mixed or deleted."""
-        with self._rotate_lock:
-            path = self._layout.log_file
-            try:
-                descriptor = open_private(path, os.O_RDONLY)
-            except FileNotFoundError:
-                return
-            try:
-                if not _is_journal(descriptor):
-                    os.rename(path, path.with_name(f"{path.stem}.before.{time.time_ns()}{path.suffix}"))
-            finally:
-                os.close(descriptor)
+            if files.same_file(descriptor, self._layout.log_file):
+                files.rename_current(self._layout)
+                files.create_current(self._layout, to_disk=True)
 
     def _forked(self) -> None:
         """In a forked child: its own file, its own name; the parent's descriptor and locks are left alone."""
-        descriptor, self._descriptor = self._descriptor, -1
-        self._opening = threading.Lock()
+        descriptors, self._left = [*self._left, self._descriptor], []
+        self._descriptor = -1
+        self._writing = threading.RLock()
         self._rotate_lock.forget()
-        self.process = _process_token()
-        if descriptor >= 0:
-            os.close(descriptor)
+        self._begin_numbering()
+        self._torn = False
+        for descriptor in descriptors:
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
-def read_header(path: Path) -> FileBegin | None:
-    """The header of a journal file; None if the file is gone or is not one of ours."""
-    try:
-        with path.open("rb") as file:
-            return header_in(file)
-    except FileNotFoundError:
-        return None
-
-
-def header_in(file: IO[bytes]) -> FileBegin | None:
-    """The header of an open journal file, which is at its start; None if it is not one of ours."""
-    first = file.readline(4096)
-    if not first.startswith(_HEADER_START):
-        return None
-    try:
-        return msgspec.json.decode(first, type=FileBegin)
-    except msgspec.DecodeError:
-        return None
-
-
-def _share(descriptor: int) -> bool:
-    """Takes the shared lock; False where a drain has the file to itself, which happens to rotated ones alone."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _process_token() -> str:
-    return f"{os.getpid()}-{os.urandom(6).hex()}"
-
-
-def _same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-def _is_journal(descriptor: int) -> bool:
-    start = os.pread(descriptor, len(_HEADER_START), 0)
-    return start == _HEADER_START
-
-
-def _end_last_line(descriptor: int) -> None:
-    """A torn last line of a dead writer must not swallow the first line of the next one."""
-    size = os.fstat(descriptor).st_size
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")
+def _is_of_an_earlier_boot(descriptor: int, header: FileBegin) -> bool:
+    now = files.boot_id()
+    return bool(header.boot and now and header.boot != now) and files.has_no_writer(descriptor)

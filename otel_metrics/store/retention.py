@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from otel_metrics.model.times import iso
 from otel_metrics.store.database import note_deletions
-from otel_metrics.store.journal import read_header
+from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
 
 _NS_PER_DAY = 86_400_000_000_000

@@ -11,6 +11,7 @@ import msgspec
 from otel_metrics.model.records import (
     CorrectionMetric,
     Json,
+    OtherSpan,
     ProcessBegin,
     ProcessingMetric,
     SessionBegin,
@@ -18,6 +19,7 @@ from otel_metrics.model.records import (
     SpanEnded,
     StageBegin,
     SystemMetric,
+    Tally,
 )
 
 Row = tuple[Any, ...]
@@ -44,7 +46,7 @@ class Target:
         return f"INSERT INTO {self.table} ({', '.join(names)}) VALUES {rows} {self.on_conflict}"
 
 
-_JSON = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource"})
+_JSON = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource", "dropped"})
 
 STAGES = Target(
     "processing_metrics",
@@ -96,15 +98,25 @@ RUNNING = Target(
     has_seq=False,
 )
 PROCESSES = Target(
-    "processes", ("process", "started_at", "pid", "host", "resource"), "ON CONFLICT (process) DO NOTHING", has_seq=False
+    "processes", ("process", "started_at", "pid", "host", "resource", "forwards"), "ON CONFLICT (process) DO NOTHING",
+    has_seq=False,
+)  # fmt: skip
+LEDGERS = Target(
+    "ledgers",
+    ("process", "first", "last", "stored"),
+    "ON CONFLICT (process) DO UPDATE SET last = max(last, excluded.last), stored = stored + excluded.stored",
+    has_seq=False,
+)
+TALLIES = Target(
+    "ledgers", ("process", "dropped"), "ON CONFLICT (process) DO UPDATE SET dropped = excluded.dropped", has_seq=False
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """How one kind of line becomes a row of its target; `also` is a second row that it makes."""
+    """How one kind of line becomes a row of its target, if it has one; `also` is a second row that it makes."""
 
-    target: Target
+    target: Target | None
     row_of: Callable[[bytes], Row]
     also: "Line | None" = None
 
@@ -115,8 +127,8 @@ def _line(record: type[msgspec.Struct], target: Target, also: Line | None = None
     JSON columns stay the bytes that they are, and what is absent is None. `named` gives the record's name of a column
     where it has another one.
     """
-    hints = get_type_hints(record)
-    required = {info.name for info in msgspec.structs.fields(record) if info.required}
+    hints = {**get_type_hints(record), "process": str}
+    required = {"process", *(info.name for info in msgspec.structs.fields(record) if info.required)}
     fields: list[Any] = []
     for column in target.columns:
         name = named.get(column, column)
@@ -147,7 +159,9 @@ def _log_reader() -> Callable[[bytes], Row]:
     def read(line: bytes) -> Row:
         fields: Json = decode(line)
         known = msgspec.convert(fields, shape)
-        for name in ("kind", "timestamp", "level", "event_type", "message", "session_id"):
+        if "nth" in fields:
+            fields.pop("process", None)
+        for name in ("kind", "timestamp", "level", "event_type", "message", "session_id", "nth"):
             fields.pop(name, None)
         return (*msgspec.structs.astuple(known), msgspec.json.encode(fields))
 
@@ -164,6 +178,8 @@ LINES: dict[bytes, Line] = {
     b"span": _line(SpanEnded, SPANS),
     b"end": _line(SessionEnd, SESSIONS_ENDED, _line(SessionEnd, SPANS), started_at="start_time", ended_at="end_time"),
     b"log": Line(LOGS, _log_reader()),
+    b"tally": _line(Tally, TALLIES),
+    b"other": Line(None, _line(OtherSpan, SPANS).row_of),
 }
 """Every kind of line but the file's own header, which says nothing that belongs into a table."""
 
@@ -172,7 +188,22 @@ SESSION_OF_STAGE = itemgetter(
 )
 """From a row of STAGES to one of SESSIONS_SEEN: a stage may come from a session that nobody created here."""
 
-ORDER = (PROCESSES, SESSIONS_BEGUN, SESSIONS_SEEN, STAGES, CORRECTIONS, SYSTEM, SPANS, SESSIONS_ENDED, LOGS, RUNNING)
+PROCESS_OF_STAGE = STAGES.columns.index("process")
+
+ORDER = (
+    LEDGERS,
+    TALLIES,
+    PROCESSES,
+    SESSIONS_BEGUN,
+    SESSIONS_SEEN,
+    STAGES,
+    CORRECTIONS,
+    SYSTEM,
+    SPANS,
+    SESSIONS_ENDED,
+    LOGS,
+    RUNNING,
+)
 """The targets in the order in which a batch fills them: a session's own line counts before what its stages tell of it."""
 
 

@@ -98,7 +98,7 @@ class StoreSpanExporter(SpanExporter):
         self.ledger.append(
             StageBegin(
                 record.metric_id, record.start_time, "metric", "stage_started", f"Stage started: {record.stage}",
-                record.session_id, record.user_id, record.chat_id, record.stage, record.process, record.span_id,
+                record.session_id, record.user_id, record.chat_id, record.stage, record.span_id,
             )
         )  # fmt: skip
 
@@ -122,7 +122,7 @@ class StoreSpanExporter(SpanExporter):
         record = SpanEnded(
             record_id(start_ns, context.span_id), iso(end_ns), "metric", "span_ended", f"Span ended: {span.name}", session_id,
             span.name, span.kind.name.lower(), iso(start_ns), iso(end_ns), (end_ns - start_ns + 500_000) // 1_000_000,
-            not failed, self.ledger.process, scope.name if scope else "", f"{context.span_id:016x}",
+            not failed, scope.name if scope else "", f"{context.span_id:016x}",
             f"{span.parent.span_id:016x}" if span.parent else "", int(context.trace_flags),
         )  # fmt: skip
         if error_type:

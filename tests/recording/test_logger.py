@@ -1,5 +1,6 @@
 """The structured logger."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,13 @@ SESSION = "65a1b2c3000000ff0123456789abcdef"
 def test_line_has_its_facts_flat(service: MetricsService) -> None:
     """A log line is one flat JSON object: time, level, event type, message, and the fields as they are."""
     service.get_logger().info("user_joined", "Ada joined", session_id=SESSION, members=3, plan={"name": "pro"})
-    assert lines(service, "log") == [
-        {
-            "kind": "log", "timestamp": "2026-01-01T12:00:00.000000Z", "level": "info", "event_type": "user_joined",
-            "message": "Ada joined", "session_id": SESSION, "members": 3, "plan": {"name": "pro"},
-        }
-    ]  # fmt: skip
+    (line,) = lines(service, "log")
+    writer, number = line.pop("process"), line.pop("nth")
+    assert line == {
+        "kind": "log", "timestamp": "2026-01-01T12:00:00.000000Z", "level": "info", "event_type": "user_joined",
+        "message": "Ada joined", "session_id": SESSION, "members": 3, "plan": {"name": "pro"},
+    }  # fmt: skip
+    assert (writer.startswith(f"{os.getpid()}-"), number) == (True, 2)
     row = only_row(service, "logs")
     assert (row["level"], row["event_type"], row["message"], row["session_id"]) == (
         "info", "user_joined", "Ada joined", SESSION,

@@ -1,14 +1,17 @@
 """The writing end of the log: whole lines in the right file, whatever happened to the file meanwhile."""
 
 import errno
+import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 from support.stores import layout_in, lines
 
 from otel_metrics.model.records import encode_line
-from otel_metrics.store.journal import Journal, read_header
+from otel_metrics.store.journal import Journal
+from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
 
 
@@ -133,7 +136,7 @@ def test_line_that_only_half_fits_is_ended_by_the_next(layout: StoreLayout, monk
     journal.append(line(3))
     journal.close()
     whole = [entry for entry in layout.log_file.read_bytes().split(b"\n") if entry.endswith(b"}")]
-    assert whole[-1] + b"\n" == line(3)
+    assert whole[-1].startswith(line(3)[:-2])
 
 
 def test_file_whose_first_line_does_not_fit_is_not_begun(layout: StoreLayout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +146,7 @@ def test_file_whose_first_line_does_not_fit_is_not_begun(layout: StoreLayout, mo
     journal = Journal(layout, max_bytes=10**6)
     with pytest.raises(OSError, match="only a part"):
         journal.append(line(1))
-    assert [path.name for path in layout.log_file.parent.iterdir()] == [layout.rotate_lock.name]
+    assert list(layout.log_file.parent.iterdir()) == []
     monkeypatch.setattr(os, "write", write)
     journal.append(line(2))
     journal.close()
@@ -165,3 +168,134 @@ def test_rotation_that_fails_does_not_refuse_a_line_that_is_kept(
         journal.append(line(number, 300))
     assert messages(layout.log_file) == [str(number) for number in range(30)]
     journal.close()
+
+
+def numbers(path: Path) -> list[int]:
+    return [entry["nth"] for entry in lines(path) if "nth" in entry]
+
+
+def test_lines_are_numbered_without_a_gap_through_rotations_and_refusals(
+    layout: StoreLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer's lines carry 1, 2, 3 … over all its files; a line that the disk refused uses up no number."""
+    journal = Journal(layout, max_bytes=4096)
+    write = os.write
+    for number in range(1, 20):
+        journal.append(line(number, 500))
+        if number == 7:
+            monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:20]))
+            with pytest.raises(OSError, match="only a part"):
+                journal.append(line(99))
+            monkeypatch.setattr(os, "write", write)
+    journal.close()
+    paths = [*layout.rotated_files(), layout.log_file]
+    assert len(paths) > 2
+    found = [
+        entry["nth"]
+        for path in paths
+        for text in path.read_bytes().split(b"\n")
+        if text.endswith(b"}") and "nth" in (entry := json.loads(text))
+    ]
+    assert found == list(range(1, len(found) + 1))
+    assert len(found) == 19 + len(paths)  # each file begins with a line that says who writes
+
+
+def test_line_without_its_line_end_counts_as_kept(layout: StoreLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk takes all of a line but its end, the line is whole: it is kept, and not counted as lost besides."""
+    journal = Journal(layout, max_bytes=10**6)
+    journal.append(line(1))
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:-1]))
+    journal.append(line(2))
+    monkeypatch.setattr(os, "write", write)
+    journal.append(line(3))
+    journal.close()
+    whole = [json.loads(entry) for entry in layout.log_file.read_bytes().split(b"\n") if entry]
+    assert [(entry["message"], entry["nth"]) for entry in whole[2:]] == [("1", 2), ("2", 3), ("3", 4)]
+
+
+def test_signal_handler_that_records_while_a_line_is_written_does_not_hang(
+    layout: StoreLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line may be written in the middle of another one of the same thread, as a signal's handler does it."""
+    journal = Journal(layout, max_bytes=10**6)
+    journal.append(line(1))
+    write = os.write
+
+    def interrupted(descriptor: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        journal.append(line(3))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", interrupted)
+    journal.append(line(2))
+    journal.close()
+    assert messages(layout.log_file) == ["1", "3", "2"]
+    assert sorted(numbers(layout.log_file)) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("jump_s", [86_500, -86_500, 10 * 365 * 86_400])
+def test_log_is_rotated_daily(layout: StoreLayout, monkeypatch: pytest.MonkeyPatch, jump_s: int) -> None:
+    """A log that is a day old is rotated however small it is, and one time where the clock has jumped either way."""
+    journal = Journal(layout, max_bytes=10**6)
+    journal.append(line(1))
+    journal.look()
+    assert layout.rotated_files() == []
+    now_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns + jump_s * 10**9)
+    for _ in range(3):
+        journal.look()
+    journal.append(line(2))
+    journal.close()
+    assert len(layout.rotated_files()) == 1
+    assert messages(layout.log_file) == ["2"]
+
+
+def test_log_of_an_earlier_start_of_the_machine_is_closed(layout: StoreLayout) -> None:
+    """After a power failure the log may have lost its last lines: new ones go into a new file, so that none takes their place."""
+    first = Journal(layout, max_bytes=10**6)
+    first.append(line(1))
+    boot = read_header(layout.log_file)
+    assert boot is not None
+    assert boot.boot
+    data = layout.log_file.read_bytes()
+    layout.log_file.write_bytes(data.replace(boot.boot.encode(), b"0" * len(boot.boot)))
+    second = Journal(layout, max_bytes=10**6)
+    second.append(line(2))
+    assert messages(layout.log_file) == ["1", "2"]  # somebody still writes to it: it is of now
+    second.close()
+    first.close()
+    third = Journal(layout, max_bytes=10**6)
+    third.append(line(3))
+    third.close()
+    assert messages(layout.log_file) == ["3"]
+    assert len(layout.rotated_files()) == 1
+
+
+def test_desk_can_rotate_at_any_size(layout: StoreLayout) -> None:
+    """`rotate` begins the next file at once, and other writers follow at their next look."""
+    journal, desk = Journal(layout, max_bytes=10**6), Journal(layout, max_bytes=10**6)
+    journal.append(line(1))
+    desk.rotate()
+    journal.look()
+    journal.append(line(2))
+    journal.close()
+    desk.close()
+    assert messages(layout.log_file) == ["2"]
+
+
+def test_what_a_rotation_leaves_unsynced_is_synced_later(layout: StoreLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At `interval` the file that was rotated away is brought to the disk too, and then let go."""
+    journal = Journal(layout, max_bytes=4096, durability="interval")
+    synced: list[int] = []
+    sync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda one: (synced.append(os.fstat(one).st_ino), sync(one)))
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(1, 12):
+        journal.append(line(number, 500))
+    journal.sync()
+    inodes = {path.stat().st_ino for path in [*layout.rotated_files(), layout.log_file]}
+    assert len(inodes) > 1
+    assert inodes <= set(synced)
+    journal.close()
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -60,14 +60,14 @@ def make_store(folder: Path, stages: list[Stage], corrections: list[Correction])
             encode_line(
                 ProcessingMetric(
                     record_id(one.start_us * 1000, number), iso(one.end_us * 1000), "metric", "stage_completed", "", f"s{one.session}", 1, 2,
-                    one.stage, iso(one.start_us * 1000), iso(one.end_us * 1000), round(one.duration_us / 1000), one.success, {}, "1-t", f"{number:016x}", "", 1,
+                    one.stage, iso(one.start_us * 1000), iso(one.end_us * 1000), round(one.duration_us / 1000), one.success, {}, f"{number:016x}", "", 1,
                 )
             )
         )  # fmt: skip
     for number, one in enumerate(corrections):
         record = CorrectionMetric(
             record_id(one.at_us * 1000, number), iso(one.at_us * 1000), "metric", "correction_recorded", "", f"s{one.session}", one.admin, "m",
-            one.kind, 10, 12, one.processing_ms, 0.5, 0.75, {}, "1-t",
+            one.kind, 10, 12, one.processing_ms, 0.5, 0.75, {},
         )  # fmt: skip
         record.admin_satisfaction = one.satisfaction
         journal.append(encode_line(record))

@@ -14,7 +14,7 @@ from otel_metrics.delivery.cli.streams import note
 from otel_metrics.errors import SettingError, StoreDamaged, StoreError, StoreNewer
 from otel_metrics.settings import Settings, load, otel_environment
 from otel_metrics.store.drain import DrainReport
-from otel_metrics.store.journal import read_header
+from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.tables import MetricsStorage
 
