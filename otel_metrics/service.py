@@ -1,7 +1,6 @@
 """The composition root: the only place that chooses parts and ties them into a `MetricsService`."""
 
-import os
-import threading
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -11,22 +10,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from otel_metrics.errors import SettingError
+from otel_metrics.background import Background
+from otel_metrics.errors import SettingError, StoreError
 from otel_metrics.model.identity import IdHasher, new_session_id
-from otel_metrics.model.losses import Losses
+from otel_metrics.model.losses import LIMIT_REASON, Losses
 from otel_metrics.model.records import Json
 from otel_metrics.model.times import Clock, SystemClock, TimeInput
 from otel_metrics.model.vocabulary import CorrectionType, SessionOutcome
 from otel_metrics.recording.corrections import record_correction
 from otel_metrics.recording.gauges import record_system_metric
 from otel_metrics.recording.guard import Guard
-from otel_metrics.recording.instruments import Instruments
+from otel_metrics.recording.instruments import Instruments, RecordFigures, observe_records
 from otel_metrics.recording.kit import RecordingKit
 from otel_metrics.recording.logger import StructuredLogger
 from otel_metrics.recording.sessions import Sessions
 from otel_metrics.recording.spans import ApiStageSpans
 from otel_metrics.recording.timer import ProcessingTimer, record_stage
-from otel_metrics.settings import Settings, load
+from otel_metrics.settings import Settings, load, rotate_at_bytes
+from otel_metrics.store.forks import in_children
 from otel_metrics.store.journal import Journal
 from otel_metrics.store.key import load_key
 from otel_metrics.store.layout import StoreLayout
@@ -36,9 +37,14 @@ from otel_metrics.telemetry.exporter import StoreSpanExporter
 from otel_metrics.telemetry.providers import open_telemetry
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
+
     from otel_metrics.analytics.answers import Answers
+    from otel_metrics.telemetry.forward import Forwarder
 
 _SYNC_EVERY_S = 0.1
+_LOOK_EVERY_S = 1.0
+_LAST_SEND_S = 1.5
 _EXIT_WAIT_S = 1.0
 _ASK_WAIT_S = 10.0
 
@@ -59,6 +65,8 @@ class MetricsService:
         self._close_telemetry: Callable[[], None] = lambda: None
         self._flush_telemetry: Callable[[float], None] = lambda _: None
         self._journal: Journal | None = None
+        self._forwarder: Forwarder | None = None
+        self._background: list[Background] = []
         if self.settings.enabled:
             self._open_recording()
         self._logger = StructuredLogger(self.kit, self.settings.log_level)
@@ -70,24 +78,44 @@ class MetricsService:
             key = load_key(self._layout, settings.id_key)
         resource: Json = {}
         self._journal = Journal(
-            self._layout, max_bytes=settings.log_max_bytes, durability=settings.durability, resource=lambda: resource
+            self._layout, max_bytes=rotate_at_bytes(settings), durability=settings.durability, resource=lambda: resource
         )
         ledger = JournalLedger(self._journal, self.losses)
         hasher = IdHasher(key)
         guard = Guard(self.losses, strict=settings.strict)
         telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings), hasher)
         resource.update(telemetry.resource)
+        if telemetry.span_exporter is not None:
+            self._open_forwarding(telemetry.span_exporter, hasher)
         self._close_telemetry, self._flush_telemetry = telemetry.close, telemetry.flush
         self.kit = RecordingKit(
             telemetry.stages or ApiStageSpans(telemetry.tracer, hasher, guard), telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter), hasher,
             self._clock, guard, telemetry.sampled, settings.text_limit, settings.capture_content,
         )  # fmt: skip
         self._sessions = Sessions(self.kit)
-        self._worker = _Worker(self)
-        self._worker.start()
-        if hasattr(os, "register_at_fork"):
-            forked = weakref.WeakMethod(self._forked)
-            os.register_at_fork(after_in_child=lambda: (method := forked()) and method())
+        own_figures = weakref.WeakMethod(self.record_figures)
+        observe_records(telemetry.meter, lambda: (figures := own_figures()) and figures())
+        self._start_background()
+        in_children(self._forked)
+
+    def _start_background(self) -> None:
+        settings = self.settings
+        first = _warm_up if settings.drain_interval_s else bool
+        self._background = [Background(self.tick, settings.drain_interval_s or _LOOK_EVERY_S, "drain", first)]
+        if settings.durability == "interval":
+            self._background.append(Background(self.sync, _SYNC_EVERY_S, "sync"))
+        for background in self._background:
+            background.start()
+
+    def _open_forwarding(self, make_exporter: "Callable[[], SpanExporter]", hasher: IdHasher) -> None:
+        """OTLP is asked for, and the provider is ours: the journal's lines are sent on. Its libraries are loaded here."""
+        from otel_metrics.store.outbox import Outbox
+        from otel_metrics.telemetry.forward import Forwarder
+
+        assert self._journal is not None
+        self._journal.forwards = True
+        self._forwarder = Forwarder(Outbox(self._layout), make_exporter, hasher)
+        self._forwarder.start()
 
     # --- recording -------------------------------------------------------------------------------------------
 
@@ -201,6 +229,8 @@ class MetricsService:
     def flush(self, timeout_s: float = 10.0) -> None:
         """Moves what is recorded into the tables and sends what waits for OTLP; waits at most `timeout_s` for each."""
         self._drain(timeout_s)
+        if self._forwarder is not None:
+            self._forwarder.flush(timeout_s)
         self._flush_telemetry(timeout_s)
 
     def _drain(self, timeout_s: float) -> None:
@@ -219,26 +249,61 @@ class MetricsService:
         kit, self.kit, self._sessions = self.kit, None, None
         self._logger = StructuredLogger(None, self.settings.log_level)
         if kit is not None:
-            self._worker.stop()
-            try:
-                self._close_telemetry()
-                self.storage.drain(_EXIT_WAIT_S)
-            except Exception as error:
-                kit.guard.caught("shutdown", error, dropped=False)
-            if self._journal is not None:
-                self._journal.close()
+            for background in self._background:
+                background.stop(_EXIT_WAIT_S)
+            self._end(kit)
         if self._answers is not None:
             self._answers.close()
+
+    def _end(self, kit: RecordingKit) -> None:
+        """The tables first; then the last spans and metrics go out beside each other: a silent collector costs its time once."""
+        try:
+            self.storage.drain(_EXIT_WAIT_S)
+        except Exception as error:  # what is recorded stays in the journal, and the rest is to end all the same
+            kit.guard.caught("shutdown", error, dropped=False)
+        deadline = time.monotonic() + _LAST_SEND_S
+        if self._forwarder is not None:
+            self._forwarder.hurry()
+        self._close_telemetry()
+        if self._forwarder is not None:
+            self._forwarder.close(deadline - time.monotonic())
+        if self._journal is not None:
+            self._journal.close()
+
+    def record_figures(self) -> RecordFigures | None:
+        """What this process recorded and where it is now; None where it records nothing or the tables can not be read."""
+        if self._journal is None or self._closed:
+            return None
+        dropped = self.losses.dropped()
+        dropped.pop(LIMIT_REASON, None)  # those were written, by whomever
+        written = self._journal.written
+        try:
+            stored = self.storage.stored_lines_of(self._journal.process)
+        except StoreError:
+            return None
+        return RecordFigures(written + sum(dropped.values()), stored, max(0, written - stored), dropped)
 
     def tick(self) -> None:
         """What the background thread does at its interval; also for who runs without one."""
         try:
             if self._journal is not None:
                 self._journal.look()
-            self.storage.drain()
+            if self.settings.drain_interval_s:
+                self.storage.drain()
         except Exception as error:  # the next tick tries again
             if self.kit is not None:
                 self.kit.guard.caught("drain", error, dropped=False)
+            self._keep_journal_within_its_limit()
+
+    def _keep_journal_within_its_limit(self) -> None:
+        """While the tables take nothing the journal grows; at the size limit its oldest files go, counted and told."""
+        try:
+            removed = self.storage.drop_unread_logs()
+        except OSError:  # the next tick tries again
+            return
+        if removed.log_files:
+            self.losses.drop(LIMIT_REASON, removed.lost_records)
+            self._logger.error("log_files_dropped", log_files=removed.log_files)
 
     def sync(self) -> None:
         """Brings the journal to the disk where the durability level asks for it."""
@@ -259,8 +324,9 @@ class MetricsService:
                 for timer in timers:
                     timer.disown()
             self.kit.live.clear()
-            self._worker = _Worker(self)
-            self._worker.start()
+            self._start_background()
+            if self._forwarder is not None:
+                self._forwarder = self._forwarder.in_child()
 
     def __enter__(self) -> Self:
         return self
@@ -283,37 +349,6 @@ def _usable(layout: StoreLayout) -> Iterator[None]:
         ) from error  # fmt: skip
 
 
-class _Worker:
-    """The background thread of one service. It holds its service weakly, so that a forgotten one can go."""
-
-    def __init__(self, service: MetricsService) -> None:
-        self._service = weakref.ref(service)
-        self._wake = threading.Event()
-        settings = service.settings
-        self._drain_s = settings.drain_interval_s
-        self._sync_s = _SYNC_EVERY_S if settings.durability == "interval" else 0.0
-        self._thread = threading.Thread(target=self._run, name="otel_metrics", daemon=True)
-
-    def start(self) -> None:
-        if self._drain_s or self._sync_s:
-            self._thread.start()
-
-    def stop(self) -> None:
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(_EXIT_WAIT_S)
-
-    def _run(self) -> None:
-        import_module("rapidfuzz.distance")  # here and not in the bot's loop at its first correction
-        interval_s = min(filter(None, (self._drain_s, self._sync_s)))
-        since_drain_s = 0.0
-        while not self._wake.wait(interval_s):
-            service = self._service()
-            if service is None:
-                return
-            service.sync()
-            since_drain_s += interval_s
-            if self._drain_s and since_drain_s >= self._drain_s:
-                since_drain_s = 0.0
-                service.tick()
-            del service
+def _warm_up() -> None:
+    """What the first correction needs is loaded here and not in the bot's loop."""
+    import_module("rapidfuzz.distance")

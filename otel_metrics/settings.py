@@ -31,6 +31,7 @@ class Settings:
     log_level: str = "info"
     log_max_bytes: int = 100_000_000
     log_backups: int = 10
+    max_bytes: int = 10_000_000_000
     drain_interval_s: float = 1.0
     text_limit: int = 16_384
     strict: bool = False
@@ -93,6 +94,13 @@ def _integer(low: int) -> Callable[[Any], int]:
         return number
 
     return parse
+
+
+def _limit(value: object) -> int:
+    number = _integer(0)(value)
+    if 0 < number < 1_000_000:
+        raise ValueError
+    return number
 
 
 _HOURS_PER_UNIT = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "": 1.0, "d": 24.0}
@@ -165,6 +173,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("log_max_bytes", "METRICS_LOG_MAX_BYTES", _integer(4096), "an integer from 4096 on", "the log is rotated at this size"),
     Option("log_backups", "METRICS_LOG_BACKUPS", _integer(1), "an integer from 1 on", "so many rotated logs are kept"),
     Option(
+        "max_bytes", "METRICS_MAX_BYTES", _limit, "an integer from 1000000 on, or 0",
+        "the size limit of log and tables together: above it sent and stored logs go first, then the oldest rows; 0: none",
+    ),
+    Option(
         "drain_interval_s", "METRICS_DRAIN_INTERVAL", _number(0.0, 3600.0), "seconds from 0 to 3600",
         "how often the log is moved into the tables in the background; 0: only when somebody asks",
     ),
@@ -188,6 +200,15 @@ OPTIONS: tuple[Option, ...] = (
 
 _BY_FIELD = {option.field: option for option in OPTIONS}
 assert [option.field for option in OPTIONS] == [field.name for field in fields(Settings)]
+
+
+def rotate_at_bytes(settings: Settings) -> int:
+    """The size at which the log is rotated: small enough that the size limit can be kept by whole files."""
+    return (
+        min(settings.log_max_bytes, max(4096, settings.max_bytes // 8))
+        if settings.max_bytes
+        else settings.log_max_bytes
+    )
 
 
 def load(arguments: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -95,7 +95,7 @@ TABLES: dict[str, Table] = {
         ),
         Table(
             "processes",
-            {"process": TEXT, "started_at": TIME, "pid": INTEGER, "host": TEXT, "resource": TEXT},
+            {"process": TEXT, "started_at": TIME, "pid": INTEGER, "host": TEXT, "resource": TEXT, "forwards": INTEGER},
             "started_at",
             whole=True,
         ),

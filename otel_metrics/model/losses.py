@@ -3,6 +3,9 @@
 import threading
 from collections import Counter
 
+LIMIT_REASON = "disk_cap"
+"""Lines that were written and then deleted unread at the size limit: a part of what was emitted, not more of it."""
+
 
 class Losses:
     """Counts by reason, safe to use from any thread: records that were dropped, and faults in which none was."""
@@ -14,10 +17,10 @@ class Losses:
         self.untold = False
         """Whether records were dropped that the journal has not been told of."""
 
-    def drop(self, reason: str) -> int:
-        """Counts a record that is not kept and gives the number of all of them so far."""
+    def drop(self, reason: str, count: int = 1) -> int:
+        """Counts records that are not kept and gives the number of all of them so far."""
         with self._mutex:
-            self._dropped[reason] += 1
+            self._dropped[reason] += count
             self.untold = True
             return self._dropped.total()
 

@@ -16,6 +16,7 @@ PLATFORM = "hitl.platform.name"  # telegram, discord, slack
 OUTCOME = "hitl.session.outcome"  # one of SessionOutcome
 RETRIES = "hitl.stage.retry.count"  # how often the stage was tried again
 WAIT = "hitl.moderation.wait.duration"  # seconds that a draft waited for a moderator
+DROP_REASON = "hitl.drop.reason"  # why a record could not be kept: an errno's name, disk_cap, fault_in_…
 METADATA_PREFIX = "hitl.metadata."  # a user's own metadata, one attribute a key
 
 # --- the correction event and its attributes ----------------------------------------------------------------
@@ -46,6 +47,10 @@ M_CORRECTIONS = "hitl.corrections"  # {correction}, by type
 M_REVIEW_DURATION = "hitl.review.duration"  # s, by decision
 M_SATISFACTION = "hitl.review.satisfaction"  # 1
 M_WAIT = "hitl.moderation.wait.duration"  # s
+M_EMITTED = "hitl.records.emitted"  # {record}: emitted = stored + waiting + dropped, for each process
+M_STORED = "hitl.records.stored"  # {record}
+M_WAITING = "hitl.records.waiting"  # {record}, in the journal alone
+M_DROPPED = "hitl.records.dropped"  # {record}, by hitl.drop.reason
 M_MESSAGE_LENGTH = "hitl.message.length"  # {character}, by direction
 
 SECONDS_BOUNDS = (0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 1800, 3600, 14400, 43200, 86400)

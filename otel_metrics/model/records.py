@@ -40,6 +40,7 @@ class ProcessingMetric(Struct, tag_field="kind", tag="stage"):
     error_type: str | UnsetType = UNSET
     attributes: Json | UnsetType = UNSET
     events: list[Json] | UnsetType = UNSET
+    links: list[Json] | UnsetType = UNSET
 
 
 class StageBegin(Struct, tag_field="kind", tag="begin"):
@@ -174,6 +175,15 @@ class Tally(Struct, tag_field="kind", tag="tally"):
     dropped: dict[str, int]
 
 
+class Forgotten(Struct, tag_field="kind", tag="forgotten"):
+    """What stands in the place of a line whose person was forgotten: that there was one, and when it went."""
+
+    timestamp: str
+    level: Level
+    event_type: str
+    message: str
+
+
 class FileBegin(Struct, tag_field="kind", tag="file"):
     """The first line of every journal file: its identity, which survives renaming."""
 
@@ -197,6 +207,7 @@ Record = (
     | SessionEnd
     | ProcessBegin
     | Tally
+    | Forgotten
     | FileBegin
 )
 """Every typed line. The structured logger's lines (`"kind":"log"`) are free in their fields and have no shape of their own."""

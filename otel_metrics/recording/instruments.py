@@ -1,6 +1,9 @@
 """Owns the OpenTelemetry instruments: their names, units and bounds; no logic and no ids."""
 
-from opentelemetry.metrics import Histogram, Meter
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from otel_metrics.model import names
 
@@ -26,3 +29,36 @@ class Instruments:
             names.M_CORRECTIONS, "{correction}", "Corrections of drafts by moderators"
         )
         self.retries = meter.create_counter(names.M_STAGE_RETRIES, "{retry}", "Repeated tries of a stage")
+
+
+class RecordFigures(NamedTuple):
+    """One process's account: `emitted = stored + waiting + dropped`, where waiting is what only the journal has yet."""
+
+    emitted: int
+    stored: int
+    waiting: int
+    dropped: Mapping[str, int]
+
+
+def observe_records(meter: Meter, figures: Callable[[], RecordFigures | None]) -> None:
+    """Gives a process's account as metrics, asked for at each collection; None is no observation."""
+
+    def of(name: str) -> Callable[[CallbackOptions], Iterator[Observation]]:
+        def observe(_: CallbackOptions) -> Iterator[Observation]:
+            now = figures()
+            if now is not None:
+                yield Observation(getattr(now, name))
+
+        return observe
+
+    def dropped(_: CallbackOptions) -> Iterator[Observation]:
+        now = figures()
+        for reason, count in (now.dropped if now is not None else {}).items():
+            yield Observation(count, {names.DROP_REASON: reason})
+
+    meter.create_observable_counter(names.M_EMITTED, [of("emitted")], "{record}", "Records that this process made")
+    meter.create_observable_counter(names.M_STORED, [of("stored")], "{record}", "Those of them that are in the tables")
+    meter.create_observable_up_down_counter(
+        names.M_WAITING, [of("waiting")], "{record}", "Those of them that only the journal has yet"
+    )
+    meter.create_observable_counter(names.M_DROPPED, [dropped], "{record}", "Those of them that could not be kept")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from otel_metrics.store.database import next_seq
+from otel_metrics.store.lines import number_of, writer_of
 from otel_metrics.store.rows import (
     LEDGERS,
     LINES,
@@ -28,7 +29,6 @@ _LINE_START = b'{"kind":"'
 _KIND_AT = len(_LINE_START)
 _HEADER = b'{"kind":"file"'
 _STAGE = b'{"kind":"stage"'
-_WRITER, _NUMBER = b',"process":"', b'","nth":'
 _MOST_TRIES = 100
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 REFUSED = (OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
@@ -79,7 +79,7 @@ class Batch:
             self.rows[reader.target].append(row)
             if reader.also is not None and reader.also.target is not None and also is not None:
                 self.rows[reader.also.target].append(also)
-        self._count(_writer_of(line), line)
+        self._count(writer_of(line), line)
 
     def _add_stage(self, row: Row) -> None:
         """Takes an ended stage. One that began in the same batch never runs; the first of a session tells of it."""
@@ -145,7 +145,7 @@ class Batch:
     def _accounts(self) -> Iterable[Row]:
         """For every writer of numbered lines: its first and last number here, and how many lines of it were read."""
         for writer, count in self._counts.items():
-            first, last = _number_of(self._first[writer]), _number_of(self._last[writer])
+            first, last = number_of(self._first[writer]), number_of(self._last[writer])
             if first and last:
                 yield writer, first, last, count
 
@@ -178,31 +178,6 @@ def read_one_by_one(connection: sqlite3.Connection, lines: Iterable[bytes]) -> B
     batch = Batch(sound)
     batch.rejected += refused
     return batch
-
-
-def tally_of(lines: Iterable[bytes]) -> dict[str, tuple[int, int]]:
-    """For every writer of lines that are not in the tables yet: how many there are, and the highest number."""
-    tally: dict[str, tuple[int, int]] = {}
-    for line in lines:
-        number = _number_of(line)
-        if number:
-            writer = _writer_of(line)
-            count, last = tally.get(writer, (0, 0))
-            tally[writer] = count + 1, max(last, number)
-    return tally
-
-
-def _writer_of(line: bytes) -> str:
-    """Who wrote the line, by what the journal put at its end; empty for lines of before that was so."""
-    at = line.rfind(_WRITER)
-    return line[at + len(_WRITER) :].partition(b'"')[0].decode("ascii", "replace") if at >= 0 else ""
-
-
-def _number_of(line: bytes) -> int:
-    """The number that the writer gave the line; 0 for lines of before that was so, and for torn ones."""
-    at = line.rfind(_NUMBER)
-    digits = line[at + len(_NUMBER) : -1] if at >= 0 and line.endswith(b"}") else b""
-    return int(digits) if digits.isdigit() and len(digits) < 19 else 0
 
 
 def _reader_of(line: bytes) -> Line | None:

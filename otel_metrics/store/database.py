@@ -14,6 +14,7 @@ from otel_metrics.store.forks import GATE
 from otel_metrics.store.layout import open_private
 
 APPLICATION_ID = 0x6F746D31  # "otm1"
+_WAL_BYTES = 16 << 20
 _SEED_TABLES = ("processing_metrics", "correction_metrics", "system_metrics")
 
 
@@ -38,7 +39,9 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
             os.close(open_private(path, os.O_RDWR | os.O_CREAT))
         with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)) as connection:
             _check_owner(connection, path)  # before anything is changed
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded where there are no tables yet
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
             connection.execute("PRAGMA synchronous = NORMAL")
             _migrate(connection, path)
             yield connection

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,9 +38,6 @@ class Drain:
         self._on_sealed = on_sealed
         self._lock = FileLock(layout.drain_lock)
         self._seen: tuple[tuple[str, int, int], ...] = ()
-        if hasattr(os, "register_at_fork"):
-            forgotten = weakref.WeakMethod(self._lock.forget)
-            os.register_at_fork(after_in_child=lambda: (method := forgotten()) and method())
 
     def run(self, timeout_s: float = 0.0) -> DrainReport:
         """One pass over everything that is written. Waits at most `timeout_s` for another process's pass.
@@ -80,7 +76,7 @@ class Drain:
     def _state(self) -> tuple[tuple[str, int, int], ...]:
         """Names, inodes and sizes of the journal files: when they are as before, there is nothing to do."""
         state = []
-        for path in [*self._layout.rotated_files(), self._layout.log_file]:
+        for path in self._layout.journal_files():
             try:
                 status = path.stat()
             except FileNotFoundError:

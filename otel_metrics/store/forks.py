@@ -7,8 +7,9 @@ gone and takes a sound database for a damaged one.
 
 import os
 import threading
+import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from otel_metrics.errors import StoreError
@@ -61,6 +62,13 @@ class ForkGate:
         self.shut = self.shut or self._open.total() > 0
         self._open = Counter()
         self._changed = threading.Condition()
+
+
+def in_children(method: Callable[[], object]) -> None:
+    """Calls a bound method in every forked child, for as long as its object lives."""
+    if hasattr(os, "register_at_fork"):
+        living = weakref.WeakMethod(method)
+        os.register_at_fork(after_in_child=lambda: (method := living()) and method())
 
 
 GATE = ForkGate()

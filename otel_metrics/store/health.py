@@ -4,11 +4,13 @@ import os
 import socket
 import sqlite3
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
 from otel_metrics.settings import Settings, otel_environment
+from otel_metrics.store.accounts import Account
+from otel_metrics.store.cursor import load_cursor
 from otel_metrics.store.database import SCHEMA_VERSION
 from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
@@ -28,11 +30,12 @@ class Check:
     found: str
     remedy: str = ""
     error: StoreError | None = None
+    figures: dict[str, object] | None = None
 
 
 def examine(storage: MetricsStorage, settings: Settings) -> list[Check]:
     """Looks at versions, files, journal and tables; changes nothing."""
-    checks = [_libraries(), _sqlite(), *_files(storage.layout), _delivery()]
+    checks = [_libraries(), _sqlite(), *_files(storage.layout), _delivery(storage.layout)]
     if not storage.exists():
         return [
             *checks,
@@ -50,7 +53,9 @@ def examine(storage: MetricsStorage, settings: Settings) -> list[Check]:
                 _counts(connection),
                 _journal(connection, storage.layout),
                 *_interrupted(connection),
+                *_removals(connection),
             ]
+        checks.append(_records(storage.account()))
     except (StoreDamaged, StoreNewer, StoreError) as error:
         checks.append(Check("database", False, error.found, error.remedy, error))
     checks.append(Check("recording", None, "on" if settings.enabled else "switched off by ENABLE_METRICS"))
@@ -110,18 +115,29 @@ def _files(layout: StoreLayout) -> list[Check]:
     return checks
 
 
-def _delivery() -> Check:
+def _delivery(layout: StoreLayout) -> Check:
     endpoint = otel_environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or otel_environment("OTEL_EXPORTER_OTLP_ENDPOINT")
     if otel_environment("OTEL_TRACES_EXPORTER") == "otel_metrics":
         return Check(
             "otlp", False, "OTEL_TRACES_EXPORTER=otel_metrics puts the store behind batching: the last spans are lost on kill -9",
             "call configure() or add StoreSpanProcessor() to the provider",
         )  # fmt: skip
-    return Check(
-        "otlp",
-        None,
-        f"spans are sent to {endpoint}" if endpoint else "nothing is sent (OTEL_EXPORTER_OTLP_ENDPOINT is not set)",
-    )
+    to = f"spans are sent to {endpoint}" if endpoint else "nothing is sent (OTEL_EXPORTER_OTLP_ENDPOINT is not set)"
+    cursor = load_cursor(layout)
+    if cursor is None:
+        return Check("otlp", None, to)
+    headers = ((read_header(path), path) for path in layout.journal_files())
+    waiting = sum(cursor.unsent_bytes(header.journal_id, path.stat().st_size) for header, path in headers if header)
+    found = f"{to}; {cursor.sent:,} sent, {cursor.refused:,} refused, {_size(waiting)} of log wait"
+    if cursor.failing_since:
+        return Check(
+            "otlp",
+            False,
+            f"{found}; nothing goes out since {cursor.failing_since}",
+            "look at the collector; all is kept until it answers",
+        )
+    remedy = f"where nothing is to be sent any more, remove {layout.forward_file}" if waiting and not endpoint else ""
+    return Check("otlp", None, found, remedy)
 
 
 def _soundness(connection: sqlite3.Connection) -> Check:
@@ -147,13 +163,32 @@ def _journal(connection: sqlite3.Connection, layout: StoreLayout) -> Check:
         "SELECT coalesce(sum(lines), 0), coalesce(sum(rejected), 0) FROM journal_files"
     ).fetchone()
     waiting = 0
-    paths = [*layout.rotated_files(), layout.log_file]
+    paths = layout.journal_files()
     for path in paths:
         header = read_header(path)
         if header is not None:
             waiting += max(0, path.stat().st_size - offsets.get(header.journal_id, 0))
     found = f"{len(paths)} files, {lines:,} records stored, {rejected:,} set aside, {_size(waiting)} waiting"
     return Check("journal", rejected == 0, found, "" if rejected == 0 else f"see {layout.rejected_file}")
+
+
+def _records(account: Account) -> Check:
+    """The equation: nothing that was emitted may be anywhere else."""
+    return Check(
+        "records", account.missing == 0, account.equation(),
+        "" if account.missing == 0 else "log files were deleted or changed by somebody, or the store was restored from a backup",
+        figures=asdict(account),
+    )  # fmt: skip
+
+
+def _removals(connection: sqlite3.Connection) -> list[Check]:
+    """What the size limit cost, and what was too old before it was sent."""
+    return [
+        Check("removed", None, f"{count:,} {what} (since {first[:10]}, {reason})", "raise METRICS_MAX_BYTES, or lower METRICS_RETENTION_DAYS")
+        for reason, what, count, first in connection.execute(
+            "SELECT reason, what, sum(count), min(timestamp) FROM removals GROUP BY reason, what ORDER BY reason, what"
+        ).fetchall()
+    ]  # fmt: skip
 
 
 def _interrupted(connection: sqlite3.Connection) -> list[Check]:

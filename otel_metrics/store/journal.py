@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 from otel_metrics.model.records import FileBegin, ProcessBegin, encode_line
 from otel_metrics.model.times import iso, to_ns
 from otel_metrics.store import journal_files as files
+from otel_metrics.store.forks import in_children
 from otel_metrics.store.layout import StoreLayout, open_private
+from otel_metrics.store.lines import tail_of
 from otel_metrics.store.locks import FileLock
 
 _LOOK_AFTER_BYTES = 262_144  # so much of its own output makes a writer look at the file's size and name
@@ -59,13 +60,11 @@ class Journal:
         self._left: list[int] = []
         self._born_ns = 0
         self._begin_numbering()
-        if hasattr(os, "register_at_fork"):
-            forked = weakref.WeakMethod(self._forked)
-            os.register_at_fork(after_in_child=lambda: (method := forked()) and method())
+        in_children(self._forked)
 
     def _begin_numbering(self) -> None:
         self.process = f"{os.getpid()}-{os.urandom(6).hex()}"
-        self._tail = f',"process":"{self.process}","nth":'.encode()
+        self._tail = tail_of(self.process)
         self.written = 0
 
     def append(self, line: bytes) -> None:
@@ -243,7 +242,6 @@ class Journal:
         descriptors, self._left = [*self._left, self._descriptor], []
         self._descriptor = -1
         self._writing = threading.RLock()
-        self._rotate_lock.forget()
         self._begin_numbering()
         self._torn = False
         for descriptor in descriptors:

@@ -8,19 +8,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from otel_metrics.store.forks import in_children
 from otel_metrics.store.layout import open_private
 
 
 class FileLock:
     """An exclusive `flock` on a file of its own; not re-entrant, and shared by the threads of a process.
 
-    A forked child must not go on holding its parent's lock through the inherited descriptor: `forget` closes it.
+    A forked child does not go on holding its parent's lock.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._mutex = threading.Lock()
         self._descriptor: int | None = None
+        in_children(self._forget)
 
     def acquire(self, timeout_s: float = 0.0) -> bool:
         """Takes the lock, waiting at most `timeout_s` seconds; False if somebody else kept it."""
@@ -56,7 +58,7 @@ class FileLock:
             os.close(descriptor)
             self._mutex.release()
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """In a forked child: lets go of what the parent held, without unlocking it for the parent."""
         descriptor, self._descriptor = self._descriptor, None
         self._mutex = threading.Lock()

@@ -1,9 +1,13 @@
 """Owns what goes when it is old: rows beyond the retention time, rotated logs beyond their number or age."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from otel_metrics.model.times import iso
+from otel_metrics.store.cursor import load_cursor
 from otel_metrics.store.database import note_deletions
 from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
@@ -27,6 +31,15 @@ class Pruned:
     log_files: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class SealedLog:
+    """A rotated log that the tables have whole. `unsent_bytes` of it wait to be sent on by OTLP."""
+
+    path: Path
+    unsent_bytes: int
+    changed_ns: int
+
+
 def prune(
     connection: sqlite3.Connection, layout: StoreLayout, *, now_ns: int, retention_days: float, backups: int
 ) -> Pruned:
@@ -34,13 +47,14 @@ def prune(
     pruned = Pruned()
     cutoff_ns = now_ns - round(retention_days * _NS_PER_DAY)
     if retention_days > 0:
-        _prune_rows(connection, iso(cutoff_ns), pruned)
+        prune_rows(connection, iso(cutoff_ns), pruned)
     cutoff_log_ns = cutoff_ns if retention_days > 0 else 0
     pruned.log_files = prune_logs(connection, layout, backups=backups, cutoff_ns=cutoff_log_ns)
     return pruned
 
 
-def _prune_rows(connection: sqlite3.Connection, cutoff: str, pruned: Pruned) -> None:
+def prune_rows(connection: sqlite3.Connection, cutoff: str, pruned: Pruned) -> None:
+    """Deletes rows that ended before `cutoff`, an ISO-8601 UTC time."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table, column in _TIME_OF.items():
@@ -63,18 +77,43 @@ def _prune_rows(connection: sqlite3.Connection, cutoff: str, pruned: Pruned) -> 
 
 
 def prune_logs(connection: sqlite3.Connection, layout: StoreLayout, *, backups: int, cutoff_ns: int = 0) -> list[str]:
-    """Rotated logs go, oldest first, when there are too many or they are too old; never one that is not read to its end.
+    """Rotated logs go, oldest first: those beyond the number once they are sent on too, those that are too old in any case.
 
-    Gives the names of those that went. Call only while holding the drain lock.
+    One that is not in the tables to its end never goes. Gives the names of those that went. Call only while holding
+    the drain lock.
     """
-    rotated = layout.rotated_files()
-    sealed = {row[0] for row in connection.execute("SELECT journal_id FROM journal_files WHERE sealed = 1")}
-    gone = []
-    for position, path in enumerate(rotated):
-        header = read_header(path)
-        if header is None or header.journal_id not in sealed:
+    too_many = len(layout.rotated_files()) - backups
+    gone: list[str] = []
+    for log in sealed_logs(connection, layout):
+        if log.changed_ns < cutoff_ns:
+            if log.unsent_bytes:
+                note_removal(connection, "retention", f"{log.path.name}: bytes not sent on", log.unsent_bytes)
+        elif len(gone) >= too_many or log.unsent_bytes:
             continue
-        if len(rotated) - position > backups or path.stat().st_mtime_ns < cutoff_ns:
-            path.unlink()
-            gone.append(path.name)
+        if not gone:
+            # Rows that a power failure could still take from the tables must not be gone from the journal.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        log.path.unlink()
+        gone.append(log.path.name)
     return gone
+
+
+def sealed_logs(connection: sqlite3.Connection, layout: StoreLayout) -> Iterator[SealedLog]:
+    """The rotated logs that the tables have to their ends, oldest first."""
+    sealed = {row[0] for row in connection.execute("SELECT journal_id FROM journal_files WHERE sealed = 1")}
+    cursor = load_cursor(layout)
+    for path in layout.rotated_files():
+        with suppress(FileNotFoundError):
+            header, status = read_header(path), path.stat()
+            if header is not None and header.journal_id in sealed:
+                unsent = 0 if cursor is None else cursor.unsent_bytes(header.journal_id, status.st_size)
+                yield SealedLog(path, unsent, status.st_mtime_ns)
+
+
+def note_removal(connection: sqlite3.Connection, reason: str, what: str, count: int) -> None:
+    """Writes down what was deleted before its time, for `doctor`."""
+    connection.execute(
+        "INSERT INTO removals (timestamp, reason, what, count) "
+        "VALUES (strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z', ?, ?, ?)",
+        (reason, what, count),
+    )

@@ -6,18 +6,19 @@ from typing import Any
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace import SpanContext, StatusCode
+from opentelemetry.trace import Link, SpanContext, StatusCode
 
 from otel_metrics.model import names, pending
-from otel_metrics.model.identity import record_id, session_start_ns
+from otel_metrics.model.identity import record_id, session_start_ns, trace_id_of
 from otel_metrics.model.losses import Losses
-from otel_metrics.model.records import Json, ProcessingMetric, SessionEnd, SpanEnded, StageBegin
+from otel_metrics.model.records import Json, OtherSpan, ProcessingMetric, SessionEnd, SpanEnded, StageBegin
 from otel_metrics.model.times import iso
 from otel_metrics.model.values import clean_mapping, clean_text
-from otel_metrics.settings import Settings, load
+from otel_metrics.settings import Settings, load, rotate_at_bytes
 from otel_metrics.store.journal import Journal
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.ledger import JournalLedger
+from otel_metrics.telemetry.readable import links_as_json
 
 _WRITTEN_TO = "_otel_metrics_written_to"  # the name under which a span carries the store that has it
 
@@ -27,7 +28,7 @@ class StoreSpanExporter(SpanExporter):
 
     Made without arguments (as `OTEL_TRACES_EXPORTER=otel_metrics` does) it writes where the environment says. Behind
     the SDK's batching a span is safe when its batch is exported; behind `StoreSpanProcessor`, when `end()` returns.
-    Spans of no session are not kept.
+    Spans of no session are kept only on their way to a collector.
     """
 
     def __init__(self, *, ledger: JournalLedger | None = None, settings: Settings | None = None) -> None:
@@ -63,20 +64,30 @@ class StoreSpanExporter(SpanExporter):
         if isinstance(record, ProcessingMetric):
             extra = _extra_attributes(span.attributes or {})
             return self.write_stage(
-                record, span.start_time or 0, span.end_time or 0, span.status.status_code, extra, span.events
+                record,
+                span.start_time or 0,
+                span.end_time or 0,
+                span.status.status_code,
+                extra,
+                span.events,
+                span.links,
             )
         if isinstance(record, SessionEnd):
             _complete_root(record, span, context)
             return self.ledger.append(record)
         attributes = span.attributes or {}
         session_id = attributes.get(names.SESSION_ID) or _session_of_trace(context.trace_id)
-        if not session_id:
+        if session_id:
+            ended = self._foreign_record(SpanEnded, span, context, clean_text(str(session_id), 256))
+        elif self.ledger.forwards and context.trace_flags.sampled:
+            ended = self._foreign_record(OtherSpan, span, context, "")
+        else:
             return True
-        return self.ledger.append(self._foreign_record(span, context, clean_text(str(session_id), 256), attributes))
+        return self.ledger.append(ended)
 
     def write_stage(
         self, record: ProcessingMetric, start_ns: int, end_ns: int, status: StatusCode,
-        extra: Mapping[str, Any] | None, events: Sequence[Event] | None,
+        extra: Mapping[str, Any] | None, events: Sequence[Event] | None, links: Sequence[Link] | None,
     ) -> bool:  # fmt: skip
         """Completes the record of a stage from its span and writes its line; `extra` are attributes that others set."""
         record.timestamp = record.end_time = iso(end_ns)
@@ -91,6 +102,8 @@ class StoreSpanExporter(SpanExporter):
             record.attributes = clean_mapping(extra, self._limit)
         if events:
             record.events = self._events(events)
+        if links:
+            record.links = links_as_json(links)
         return self.ledger.append(record)
 
     def write_begin(self, record: ProcessingMetric) -> None:
@@ -113,13 +126,14 @@ class StoreSpanExporter(SpanExporter):
         return True
 
     def _foreign_record(
-        self, span: ReadableSpan, context: SpanContext, session_id: str, attributes: Mapping[str, Any]
+        self, kind: type[SpanEnded], span: ReadableSpan, context: SpanContext, session_id: str
     ) -> SpanEnded:
+        attributes = span.attributes or {}
         end_ns, start_ns = span.end_time or 0, span.start_time or 0
         failed = span.status.status_code is StatusCode.ERROR
         error_type = attributes.get(names.ERROR_TYPE)
         scope = span.instrumentation_scope
-        record = SpanEnded(
+        record = kind(
             record_id(start_ns, context.span_id), iso(end_ns), "metric", "span_ended", f"Span ended: {span.name}", session_id,
             span.name, span.kind.name.lower(), iso(start_ns), iso(end_ns), (end_ns - start_ns + 500_000) // 1_000_000,
             not failed, scope.name if scope else "", f"{context.span_id:016x}",
@@ -132,6 +146,14 @@ class StoreSpanExporter(SpanExporter):
             record.attributes = clean_mapping(kept, self._limit)
         if span.events:
             record.events = self._events(span.events)
+        if span.links:
+            record.links = links_as_json(span.links)
+        if not session_id or context.trace_id != trace_id_of(session_id):
+            record.trace_id = f"{context.trace_id:032x}"
+        if scope and scope.version:
+            record.scope_version = scope.version
+        if context.trace_state:
+            record.trace_state = context.trace_state.to_header()
         return record
 
     def _events(self, events: Sequence[Event]) -> list[Json]:
@@ -210,5 +232,5 @@ def _session_of_trace(trace_id: int) -> str | None:
 
 def _ledger_of(settings: Settings) -> JournalLedger:
     layout = StoreLayout(settings.database, settings.log_file)
-    journal = Journal(layout, max_bytes=settings.log_max_bytes, durability=settings.durability)
+    journal = Journal(layout, max_bytes=rotate_at_bytes(settings), durability=settings.durability)
     return JournalLedger(journal, Losses())

@@ -1,4 +1,4 @@
-"""Owns OpenTelemetry's providers: joins the user's own, or builds ours with the local store first and OTLP behind it."""
+"""Owns OpenTelemetry's providers: joins the user's own, or builds ours with the local store in it."""
 
 import logging
 import threading
@@ -22,21 +22,25 @@ from otel_metrics.model.identity import IdHasher
 from otel_metrics.settings import otel_environment
 from otel_metrics.telemetry.exporter import StoreSpanExporter, StoreSpanProcessor
 from otel_metrics.telemetry.identity import root_tracer_of
+from otel_metrics.telemetry.otlp import metric_exporter, span_exporter
 from otel_metrics.telemetry.pipeline import Pipeline
 from otel_metrics.telemetry.sampler import RecordEverything
 from otel_metrics.telemetry.stages import FastStageSpans
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 _logger = logging.getLogger(__name__)
 _LAST_SEND_S = 1.5
-"""So long, for spans and for metrics each, the end of a process waits for a collector."""
+"""So long the end of a process waits for a collector that takes its last metrics."""
 
 
 @dataclass(slots=True)
 class Telemetry:
-    """What recording needs of OpenTelemetry, and how to let go of it. `stages` is None in a provider that is not ours."""
+    """What recording needs of OpenTelemetry, and how to let go of it.
+
+    In a provider that is not ours `stages` and `span_exporter` are None: what it sends is its owner's choice.
+    """
 
     stages: FastStageSpans | None
     tracer: Tracer
@@ -44,11 +48,12 @@ class Telemetry:
     meter: Meter
     sampled: Callable[[int], bool]
     resource: dict[str, Any]
+    span_exporter: "Callable[[], SpanExporter] | None"
     _closers: list[Callable[[], object]] = field(default_factory=list)
     _flushers: list[Callable[[int], object]] = field(default_factory=list)
 
     def flush(self, timeout_s: float) -> None:
-        """Sends what is waiting for OTLP. The SDK's own flush heeds no time, so it runs beside."""
+        """Sends the metrics that wait. The SDK's own flush heeds no time, so it runs beside."""
         deadline = time.monotonic() + timeout_s
         timeout_ms = round(timeout_s * 1000)
         threads = [threading.Thread(target=_calmly, args=(one, timeout_ms), daemon=True) for one in self._flushers]
@@ -89,13 +94,13 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
     assert isinstance(provider, TracerProvider)
     meter_provider, closers, flushers = _meter_provider(provider.resource)
     tracer = provider.get_tracer(names.SCOPE, __version__, names.SCHEMA_URL)
-    stages = None
+    stages, send = None, None
     pipeline = provider._active_span_processor
     if isinstance(pipeline, Pipeline):
         store = StoreSpanProcessor(exporter)
         pipeline.set_store(store)
         closers.append(lambda: pipeline.drop_store(store))
-        _add_otlp(pipeline, closers, flushers)
+        send = span_exporter()
         if isinstance(tracer, SdkTracer):  # with OTEL_SDK_DISABLED it is none, and records nothing
             scope = InstrumentationScope(names.SCOPE, __version__, names.SCHEMA_URL)
             stages = FastStageSpans(provider, pipeline, exporter, hasher, scope)
@@ -105,7 +110,7 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
     return Telemetry(
         stages, tracer, root_tracer_of(tracer), meter_provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL),
         lambda trace_id: sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision is Decision.RECORD_AND_SAMPLE,
-        dict(provider.resource.attributes), closers, flushers,
+        dict(provider.resource.attributes), send, closers, flushers,
     )  # fmt: skip
 
 
@@ -124,82 +129,23 @@ def _add_store(provider: TracerProvider, exporter: StoreSpanExporter) -> None:
         provider.add_span_processor(StoreSpanProcessor(exporter))
 
 
-def _add_otlp(pipeline: Pipeline, closers: list[Callable[[], object]], flushers: list[Callable[[int], object]]) -> None:
-    exporter_class = _otlp_class("TRACES")
-    if exporter_class is None:
-        return
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    processor = BatchSpanProcessor(exporter_class())
-    pipeline.add_span_processor(processor)
-    closers += [lambda: _shut_down(processor), lambda: pipeline.remove(processor)]
-    flushers.append(processor.force_flush)
-
-
-def _shut_down(processor: "BatchSpanProcessor") -> None:
-    """Sends the rest. The processor's own `shutdown` would hold up the end of a bot for 30 s where no collector answers."""
-    batch = getattr(processor, "_batch_processor", None)
-    if batch is None:
-        processor.shutdown()  # type: ignore[no-untyped-call]
-    else:
-        batch.shutdown(_LAST_SEND_S * 1000)
-
-
 def _meter_provider(
     resource: Resource,
 ) -> tuple[metrics.MeterProvider, list[Callable[[], object]], list[Callable[[int], object]]]:
     """The process's meter provider; a new one of ours only where OTLP is asked for, since every reader costs the bot."""
-    exporter_class = _otlp_class("METRICS")
     present = metrics.get_meter_provider()
-    if exporter_class is None or hasattr(present, "force_flush"):
+    if hasattr(present, "force_flush"):
+        return present, [], []
+    exporter = metric_exporter()
+    if exporter is None:
         return present, [], []
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
     provider: MeterProvider = MeterProvider(
-        [PeriodicExportingMetricReader(exporter_class())], resource=resource, shutdown_on_exit=False
+        [PeriodicExportingMetricReader(exporter)], resource=resource, shutdown_on_exit=False
     )
     return provider, [lambda: provider.shutdown(_LAST_SEND_S * 1000)], [provider.force_flush]
-
-
-def _otlp_class(signal: str) -> Any:
-    """The official exporter's class for TRACES or METRICS by the standard variables; None where OTLP is not asked for."""
-    chosen = otel_environment(f"OTEL_{signal}_EXPORTER").lower()
-    endpoint = otel_environment(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT") or otel_environment(
-        "OTEL_EXPORTER_OTLP_ENDPOINT"
-    )
-    if chosen and "otlp" not in chosen:
-        return None
-    if not chosen and not endpoint:
-        return None
-    if _speaks_http(signal, endpoint):
-        if signal == "TRACES":
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
-
-            return HttpSpanExporter
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetricExporter
-
-        return HttpMetricExporter
-    if signal == "TRACES":
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
-
-        return GrpcSpanExporter
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetricExporter
-
-    return GrpcMetricExporter
-
-
-def _speaks_http(signal: str, endpoint: str) -> bool:
-    """By the protocol variables; without them gRPC, as the SDK for Python does, but HTTP on HTTP's own port 4318."""
-    protocol = otel_environment(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or otel_environment(
-        "OTEL_EXPORTER_OTLP_PROTOCOL"
-    )
-    chosen = otel_environment(f"OTEL_{signal}_EXPORTER").lower()
-    if "otlp_proto_http" in chosen:
-        return True
-    if protocol:
-        return protocol.startswith("http")
-    return endpoint.rstrip("/").endswith(":4318")
 
 
 def _sampler_of_environment() -> Sampler:

@@ -171,8 +171,9 @@ class FastStageSpans:
     def ended(self, span: StageSpan) -> None:
         """Writes the line first, then hands a readable span to the other processors."""
         self._exporter.write_stage(
-            span.record, span.start_time, span.end_time or 0, span.status.status_code, span.attributes_set, span.events
-        )
+            span.record, span.start_time, span.end_time or 0, span.status.status_code, span.attributes_set, span.events,
+            span.links,
+        )  # fmt: skip
         others = self._pipeline.others
         if others:
             readable = self._readable(span)

@@ -161,4 +161,4 @@ def _waiting_bytes(storage: MetricsStorage) -> int | None:
 
 
 def _log_files(storage: MetricsStorage) -> list[Path]:
-    return [*storage.layout.rotated_files(), storage.layout.log_file]
+    return storage.layout.journal_files()

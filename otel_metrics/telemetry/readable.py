@@ -1,0 +1,103 @@
+"""Owns how a record of the journal becomes a span of the SDK's again, for an exporter: the same that ended in the bot."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import UNSET
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+
+from otel_metrics._version import __version__
+from otel_metrics.model import names
+from otel_metrics.model.attributes import root_attributes, stage_attributes
+from otel_metrics.model.identity import IdHasher, trace_id_of
+from otel_metrics.model.records import Json, ProcessingMetric, SessionEnd, SpanEnded
+from otel_metrics.model.times import to_ns
+from otel_metrics.model.values import clean_mapping
+
+_LONGEST = 1024
+_SCOPE = InstrumentationScope(names.SCOPE, __version__, names.SCHEMA_URL)
+_UNSET, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
+
+
+class Readable:
+    """Makes spans of records. Ids leave as keyed hashes, of an error only its type; times have microseconds."""
+
+    def __init__(self, hasher: IdHasher) -> None:
+        self.hasher = hasher
+        self._limits = SpanLimits()
+
+    def span(self, record: ProcessingMetric | SpanEnded, resource: Resource) -> ReadableSpan:
+        """The span of a record."""
+        trace_id = trace_id_of(record.session_id)
+        if isinstance(record, SpanEnded):
+            if record.trace_id is not UNSET:
+                trace_id = int(record.trace_id, 16)
+            name, kind, attributes = record.name, SpanKind[record.span_kind.upper()], self._attributes(record)
+            state, links = _given(record.trace_state), _given(record.links)
+            scope = _SCOPE if isinstance(record, SessionEnd) else _scope_of(record)
+        else:
+            name, kind, attributes = record.stage, SpanKind.INTERNAL, stage_attributes(record, self.hasher)
+            attributes |= _given(record.attributes) or {}
+            state, links, scope = None, _given(record.links), _SCOPE
+        limits = self._limits
+        return ReadableSpan(
+            name=name, context=_context(trace_id, record.span_id, record.flags, state),
+            parent=_context(trace_id, record.parent_span_id, record.flags, state) if record.parent_span_id else None,
+            resource=resource, kind=kind, instrumentation_scope=scope, status=_UNSET if record.success else _ERROR,
+            attributes=BoundedAttributes(
+                limits.max_span_attributes, attributes, max_value_len=limits.max_span_attribute_length
+            ),
+            events=BoundedList.from_seq(limits.max_events, [self._event(event) for event in _given(record.events) or ()]),
+            links=BoundedList.from_seq(limits.max_links, [_link(link) for link in links or ()]),
+            start_time=to_ns(record.start_time), end_time=to_ns(record.end_time),
+        )  # fmt: skip
+
+    def _attributes(self, record: SpanEnded) -> Json:
+        if isinstance(record, SessionEnd):
+            return root_attributes(record, self.hasher)
+        attributes = dict(_given(record.attributes) or {})
+        if record.session_id:
+            attributes[names.SESSION_ID] = record.session_id
+        return attributes
+
+    def _event(self, event: Json) -> Event:
+        limits = self._limits
+        attributes = BoundedAttributes(
+            limits.max_event_attributes, event["attributes"], max_value_len=limits.max_attribute_length
+        )
+        return Event(event["name"], attributes, to_ns(event["timestamp"]))
+
+
+def links_as_json(links: Sequence[Link]) -> list[Json]:
+    """The links of a span as a record keeps them; `_link` is the way back."""
+    return [
+        {
+            "trace_id": f"{link.context.trace_id:032x}",
+            "span_id": f"{link.context.span_id:016x}",
+            "attributes": clean_mapping(link.attributes or {}, _LONGEST),
+        }
+        for link in links
+    ]
+
+
+def _link(link: Mapping[str, Any]) -> Link:
+    return Link(_context(int(link["trace_id"], 16), link["span_id"], TraceFlags.SAMPLED, None), link["attributes"])
+
+
+def _context(trace_id: int, span_id: str, flags: int, state: str | None) -> SpanContext:
+    states = TraceState.from_header([state]) if state else None
+    return SpanContext(trace_id, int(span_id, 16), is_remote=False, trace_flags=TraceFlags(flags), trace_state=states)
+
+
+def _scope_of(record: SpanEnded) -> InstrumentationScope:
+    return InstrumentationScope(record.scope, _given(record.scope_version))
+
+
+def _given(value: Any) -> Any:
+    """What is in an optional field of a record; None where nothing is."""
+    return None if value is UNSET else value
