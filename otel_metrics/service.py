@@ -2,7 +2,6 @@
 
 import time
 import warnings
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -20,7 +19,7 @@ from otel_metrics.model.vocabulary import CorrectionType, SessionOutcome
 from otel_metrics.recording.corrections import record_correction
 from otel_metrics.recording.gauges import record_system_metric
 from otel_metrics.recording.guard import Guard
-from otel_metrics.recording.instruments import Instruments, RecordFigures, observe_records
+from otel_metrics.recording.instruments import RECORD_OBSERVER, Instruments, RecordFigures
 from otel_metrics.recording.kit import RecordingKit
 from otel_metrics.recording.logger import StructuredLogger
 from otel_metrics.recording.sessions import Sessions
@@ -93,8 +92,7 @@ class MetricsService:
             self._clock, guard, telemetry.sampled, settings.text_limit, settings.capture_content,
         )  # fmt: skip
         self._sessions = Sessions(self.kit)
-        own_figures = weakref.WeakMethod(self.record_figures)
-        observe_records(telemetry.meter, lambda: (figures := own_figures()) and figures())
+        RECORD_OBSERVER.observe(telemetry.meter, self.record_figures)
         self._start_background()
         in_children(self._forked)
 

@@ -1,5 +1,7 @@
 """Owns the OpenTelemetry instruments: their names, units and bounds; no logic and no ids."""
 
+import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -40,25 +42,51 @@ class RecordFigures(NamedTuple):
     dropped: Mapping[str, int]
 
 
-def observe_records(meter: Meter, figures: Callable[[], RecordFigures | None]) -> None:
-    """Gives a process's account as metrics, asked for at each collection; None is no observation."""
+class RecordObserver:
+    """Gives the account of a process as metrics, asked for at each collection.
 
-    def of(name: str) -> Callable[[CallbackOptions], Iterator[Observation]]:
+    A meter keeps the first callbacks that an instrument of a name got. So there is one observer for the process, which
+    asks whatever sources there are: a service that replaces another one is heard too.
+    """
+
+    def __init__(self) -> None:
+        self._sources: list[weakref.WeakMethod[Callable[[], RecordFigures | None]]] = []
+
+    def observe(self, meter: Meter, source: Callable[[], RecordFigures | None]) -> None:
+        """Adds a bound method that gives its figures, or None, for as long as its object lives."""
+        self._sources = [*(one for one in self._sources if one() is not None), weakref.WeakMethod(source)]
+        record = "{record}"
+        meter.create_observable_counter(
+            names.M_EMITTED, [self._of("emitted")], record, "Records that this process made"
+        )
+        meter.create_observable_counter(names.M_STORED, [self._of("stored")], record, "Those of them in the tables")
+        meter.create_observable_up_down_counter(
+            names.M_WAITING, [self._of("waiting")], record, "Those of them that only the journal has yet"
+        )
+        meter.create_observable_counter(
+            names.M_DROPPED, [self._dropped], record, "Those of them that could not be kept"
+        )
+
+    def _figures(self) -> list[RecordFigures]:
+        living = [source() for source in self._sources]
+        found = [source() for source in living if source is not None]
+        return [figures for figures in found if figures is not None]
+
+    def _of(self, name: str) -> Callable[[CallbackOptions], Iterator[Observation]]:
         def observe(_: CallbackOptions) -> Iterator[Observation]:
-            now = figures()
-            if now is not None:
-                yield Observation(getattr(now, name))
+            found = self._figures()
+            if found:
+                yield Observation(sum(getattr(figures, name) for figures in found))
 
         return observe
 
-    def dropped(_: CallbackOptions) -> Iterator[Observation]:
-        now = figures()
-        for reason, count in (now.dropped if now is not None else {}).items():
+    def _dropped(self, _: CallbackOptions) -> Iterator[Observation]:
+        dropped: Counter[str] = Counter()
+        for figures in self._figures():
+            dropped.update(figures.dropped)
+        for reason, count in dropped.items():
             yield Observation(count, {names.DROP_REASON: reason})
 
-    meter.create_observable_counter(names.M_EMITTED, [of("emitted")], "{record}", "Records that this process made")
-    meter.create_observable_counter(names.M_STORED, [of("stored")], "{record}", "Those of them that are in the tables")
-    meter.create_observable_up_down_counter(
-        names.M_WAITING, [of("waiting")], "{record}", "Those of them that only the journal has yet"
-    )
-    meter.create_observable_counter(names.M_DROPPED, [dropped], "{record}", "Those of them that could not be kept")
+
+RECORD_OBSERVER = RecordObserver()
+"""One for the process, as a meter's instruments are."""

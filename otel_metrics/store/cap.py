@@ -81,7 +81,7 @@ def _shrink_tables(connection: sqlite3.Connection, layout: StoreLayout, goal: in
             break
         share = min(1.0, over / max(in_use, 1) * 1.1)
         _delete_up_to(connection, first + round((last - first) * share), removed)
-        connection.execute("PRAGMA incremental_vacuum").fetchall()
+        connection.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page alone
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for table, count in removed.rows.items():
         note_removal(connection, "disk_cap", f"rows of {table}", count)
