@@ -134,6 +134,7 @@ class SpanEnded(Struct, tag_field="kind", tag="span"):
     events: list[Json] | UnsetType = UNSET
     trace_id: str | UnsetType = UNSET
     """Where it is not the one that follows from the session id."""
+    parent_is_remote: bool | UnsetType = UNSET
     scope_version: str | UnsetType = UNSET
     trace_state: str | UnsetType = UNSET
     links: list[Json] | UnsetType = UNSET

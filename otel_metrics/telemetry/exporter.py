@@ -150,6 +150,8 @@ class StoreSpanExporter(SpanExporter):
             record.links = links_as_json(span.links)
         if not session_id or context.trace_id != trace_id_of(session_id):
             record.trace_id = f"{context.trace_id:032x}"
+        if span.parent and span.parent.is_remote:
+            record.parent_is_remote = True
         if scope and scope.version:
             record.scope_version = scope.version
         if context.trace_state:

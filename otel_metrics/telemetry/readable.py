@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from otel_metrics._version import __version__
 from otel_metrics.model import names
 from otel_metrics.model.attributes import root_attributes, stage_attributes
-from otel_metrics.model.identity import IdHasher, trace_id_of
+from otel_metrics.model.identity import IdHasher, root_span_id_of, trace_id_of
 from otel_metrics.model.records import Json, ProcessingMetric, SessionEnd, SpanEnded
 from otel_metrics.model.times import to_ns
 from otel_metrics.model.values import clean_mapping
@@ -47,7 +47,7 @@ class Readable:
         limits = self._limits
         return ReadableSpan(
             name=name, context=_context(trace_id, record.span_id, record.flags, state),
-            parent=_context(trace_id, record.parent_span_id, record.flags, state) if record.parent_span_id else None,
+            parent=_parent(record, trace_id, state),
             resource=resource, kind=kind, instrumentation_scope=scope, status=_UNSET if record.success else _ERROR,
             attributes=BoundedAttributes(
                 limits.max_span_attributes, attributes, max_value_len=limits.max_span_attribute_length
@@ -79,6 +79,7 @@ def links_as_json(links: Sequence[Link]) -> list[Json]:
         {
             "trace_id": f"{link.context.trace_id:032x}",
             "span_id": f"{link.context.span_id:016x}",
+            "is_remote": link.context.is_remote,
             "attributes": clean_mapping(link.attributes or {}, _LONGEST),
         }
         for link in links
@@ -86,12 +87,27 @@ def links_as_json(links: Sequence[Link]) -> list[Json]:
 
 
 def _link(link: Mapping[str, Any]) -> Link:
-    return Link(_context(int(link["trace_id"], 16), link["span_id"], TraceFlags.SAMPLED, None), link["attributes"])
+    context = _context(
+        int(link["trace_id"], 16), link["span_id"], TraceFlags.SAMPLED, None, is_remote=link["is_remote"]
+    )
+    return Link(context, link["attributes"])
 
 
-def _context(trace_id: int, span_id: str, flags: int, state: str | None) -> SpanContext:
+def _context(trace_id: int, span_id: str, flags: int, state: str | None, *, is_remote: bool = False) -> SpanContext:
     states = TraceState.from_header([state]) if state else None
-    return SpanContext(trace_id, int(span_id, 16), is_remote=False, trace_flags=TraceFlags(flags), trace_state=states)
+    return SpanContext(
+        trace_id, int(span_id, 16), is_remote=is_remote, trace_flags=TraceFlags(flags), trace_state=states
+    )
+
+
+def _parent(record: ProcessingMetric | SpanEnded, trace_id: int, state: str | None) -> SpanContext | None:
+    """The parent, if there is one. A session's root is always remote: nobody holds it open."""
+    if not record.parent_span_id:
+        return None
+    remote = int(record.parent_span_id, 16) == root_span_id_of(trace_id)
+    if isinstance(record, SpanEnded):
+        remote = remote or bool(_given(record.parent_is_remote))
+    return _context(trace_id, record.parent_span_id, record.flags, state, is_remote=remote)
 
 
 def _scope_of(record: SpanEnded) -> InstrumentationScope:
