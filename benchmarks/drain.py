@@ -42,16 +42,16 @@ def main() -> None:
         print(f"drain beside a busy main thread: {count / _drain_beside_busy_thread(layout):,.0f} rows/s")
 
 
-def _drain(layout: StoreLayout) -> float:
+def _drain(layout: StoreLayout, *, polite: bool = False) -> float:
     before = time.perf_counter()
-    report = Drain(layout).run()
+    report = Drain(layout, polite=polite).run()
     assert report.rejected == 0, report
     return time.perf_counter() - before
 
 
 def _drain_beside_busy_thread(layout: StoreLayout) -> float:
     seconds: list[float] = []
-    worker = threading.Thread(target=lambda: seconds.append(_drain(layout)))
+    worker = threading.Thread(target=lambda: seconds.append(_drain(layout, polite=True)))
     worker.start()
     count = 0
     while worker.is_alive():

@@ -56,7 +56,7 @@ class MetricsService:
         self.losses = Losses()
         self._clock: Clock = clock or SystemClock()
         self._layout = StoreLayout(self.settings.database, self.settings.log_file)
-        self.storage = MetricsStorage(self._layout, self.settings)
+        self.storage = MetricsStorage(self._layout, self.settings, in_bot=True)
         self._answers: Answers | None = None
         self._closed = False
         self.kit: RecordingKit | None = None

@@ -1,6 +1,7 @@
 """Owns what a value from outside may look like in a record: anything comes in, plain JSON of bounded size goes out."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,15 +11,22 @@ UNREADABLE = "<unreadable>"
 _MOST_ITEMS = 256
 _MOST_DEPTH = 6
 _INT64 = 1 << 63
+# What Telegram calls a bot's token: its id, a colon and at least 30 signs; HTTP instrumentations put it into URLs.
+_TOKEN = re.compile(r"(?<![0-9])[0-9]{6,}(?::|%3[Aa])[0-9A-Za-z_-]{30,}")
+_MASK = "<bot token>"
+_LONGEST_TOKEN = 256
 
 
 def clean_text(text: str, limit: int) -> str:
     """The text without what a JSON store can not hold: lone surrogates escaped, NUL shown, cut at `limit` characters.
 
-    A cut text ends with a mark that tells its original length.
+    A cut text ends with a mark that tells its original length. A bot's token never stays in.
     """
-    if len(text) > limit:
-        text = f"{text[:limit]}… [cut, {len(text)} characters]"
+    length = len(text)
+    if ":" in text or "%3" in text:
+        text = _TOKEN.sub(_MASK, text[: limit + _LONGEST_TOKEN])
+    if length > limit:
+        text = f"{text[:limit]}… [cut, {length} characters]"
     if "\0" in text:
         text = text.replace("\0", "\u2400")
     try:
@@ -75,7 +83,7 @@ def clean_mapping(
         name = key if type(key) is str and key.isprintable() else clean_text(text_of(key), 256)
         kind = type(value)
         if kind is str:
-            plain = len(value) <= limit and value.isprintable()  # type: ignore[arg-type, attr-defined]
+            plain = len(value) <= limit and ":" not in value and value.isprintable()  # type: ignore[arg-type, operator, attr-defined]
         else:
             plain = value is None or kind is bool or (kind is int and -_INT64 <= value < _INT64)  # type: ignore[operator]
         cleaned[name] = value if plain else clean_value(value, limit, 0, missed)

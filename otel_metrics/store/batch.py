@@ -3,10 +3,11 @@
 import itertools
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from otel_metrics.store.breath import Breath
 from otel_metrics.store.database import next_seq
 from otel_metrics.store.lines import number_of, writer_of
 from otel_metrics.store.rows import (
@@ -38,7 +39,8 @@ REFUSED = (OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
 class Batch:
     """The lines of one transaction, checked and made into rows."""
 
-    def __init__(self, lines: Iterable[bytes] = ()) -> None:
+    def __init__(self, lines: Sequence[bytes], breath: Breath) -> None:
+        self._breath = breath
         self.rows: defaultdict[Target, list[Row]] = defaultdict(list)
         self.rejected: list[bytes] = []
         self.stored = 0
@@ -49,7 +51,9 @@ class Batch:
         self._counts: dict[str, int] = {}
         self._first: dict[str, bytes] = {}
         self._last: dict[str, bytes] = {}
-        self._read(lines)
+        for start in range(0, len(lines), breath.lines_at_once):
+            self._read(lines[start : start + breath.lines_at_once])
+            breath.take()
 
     def _read(self, lines: Iterable[bytes]) -> None:
         """Decodes each line by the kind that stands at its start; what can not be read is rejected."""
@@ -132,6 +136,7 @@ class Batch:
         numbers = itertools.count(next_seq(connection, numbered) + 1)
         for target in ORDER:
             for rows in in_blocks(rows_of.get(target, []), _BLOCK_ROWS):
+                self._breath.take()
                 values: list[object] = []
                 if target.has_seq:
                     for row, number in zip(rows, numbers, strict=False):
@@ -163,19 +168,19 @@ class Batch:
             )
 
 
-def read_one_by_one(connection: sqlite3.Connection, lines: Iterable[bytes]) -> Batch:
+def read_one_by_one(connection: sqlite3.Connection, lines: Sequence[bytes], breath: Breath) -> Batch:
     """The slow way, once, where a batch was refused: each line is tried in a transaction that is taken back."""
     sound, refused = [], []
     for line in lines:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            Batch([line]).insert(connection)
+            Batch([line], breath).insert(connection)
             sound.append(line)
         except REFUSED:
             refused.append(line)
         finally:
             connection.execute("ROLLBACK")
-    batch = Batch(sound)
+    batch = Batch(sound, breath)
     batch.rejected += refused
     return batch
 

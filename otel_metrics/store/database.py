@@ -2,20 +2,33 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
-from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
+from otel_metrics.errors import OtelMetricsError, StoreDamaged, StoreError, StoreNewer
 from otel_metrics.model.times import iso, to_ns
+from otel_metrics.store.aside import files_set_aside, set_strays_aside
 from otel_metrics.store.forks import GATE
 from otel_metrics.store.layout import open_private
 
 APPLICATION_ID = 0x6F746D31  # "otm1"
 _WAL_BYTES = 16 << 20
 _SEED_TABLES = ("processing_metrics", "correction_metrics", "system_metrics")
+_OUR_TABLES = {*_SEED_TABLES, "journal_files", "counters"}
+_DAMAGE = (
+    "malformed",
+    "no such table",
+    "no such column",
+    "already exists",
+    "duplicate column",
+    "unsupported file format",
+    "UTF-8",
+)
+_REPAIR = "run `otel-metrics doctor --repair`"
 
 
 def _migrations() -> list[tuple[int, str]]:
@@ -35,6 +48,7 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
     Raises `StoreNewer` when a newer program made the schema, `StoreDamaged` when the file is not a sound database.
     """
     with GATE.connection(), _telling(path):
+        set_strays_aside(path)
         if not path.exists():
             os.close(open_private(path, os.O_RDWR | os.O_CREAT))
         with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)) as connection:
@@ -53,17 +67,24 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     with GATE.connection(), _telling(path):
         connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
         with closing(connection):
-            _check_owner(connection, path)
+            version = _check_owner(connection, path)
+            if 0 < version < SCHEMA_VERSION:
+                raise StoreError(
+                    f"{path} has schema {version}", f"schema {SCHEMA_VERSION}", "who may write it brings it up to date"
+                )
             connection.execute("BEGIN")
-            yield connection
+            with _blaming(connection, path) if version else _empty(path):
+                yield connection
 
 
 def next_seq(connection: sqlite3.Connection, count: int) -> int:
     """Takes `count` numbers of the store's cursor and gives the one before the first."""
-    (after,) = connection.execute(
+    row = connection.execute(
         "UPDATE counters SET value = value + ? WHERE name = 'seq' RETURNING value", (count,)
     ).fetchone()
-    return int(after) - count
+    if row is None or not isinstance(row[0], int):
+        raise StoreDamaged("the database is damaged (its counter is gone)", "a sound SQLite database", _REPAIR)
+    return row[0] - count
 
 
 def note_deletions(connection: sqlite3.Connection) -> None:
@@ -71,11 +92,13 @@ def note_deletions(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'deletions'")
 
 
-def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuses a database of a newer program, and one of another program, which also may number its schema."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _check_owner(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema's version. Refuses a newer program's database, and another program's, which also may number its schema."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    if (version or application) and application != APPLICATION_ID:
+    if (version == 0) != (application == 0) or application not in {0, APPLICATION_ID}:
+        if application == APPLICATION_ID or _tables(connection) >= _OUR_TABLES:
+            raise StoreDamaged(f"{path} is damaged (its header)", "a sound SQLite database", _REPAIR)
         raise StoreError(
             f"{path} is another program's database (application id {application}, schema {version})",
             "a file of otel_metrics, or none", "set METRICS_DATABASE to another path",
@@ -84,6 +107,11 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> None:
         raise _newer(path, version)
     if version == 0:
         _is_seed(connection, path)
+    return version
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -97,9 +125,11 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             _set_seed_tables_aside(connection)
         for number, script in MIGRATIONS:
             if number > version:
-                for statement in _statements(script):
+                for statement in statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
+        if version == 0 and not seed and files_set_aside(path):
+            _note_rebuilding(connection)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         if seed:
             _adopt_seed(connection)
@@ -109,7 +139,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _statements(script: str) -> Iterator[str]:
+def _note_rebuilding(connection: sqlite3.Connection) -> None:
+    """A database was set aside: this one is filled from the journal, and who has read the old one must begin anew."""
+    connection.execute("INSERT INTO counters VALUES ('rebuilding', 1)")
+    connection.execute("UPDATE counters SET value = ? WHERE name = 'deletions'", (time.time_ns(),))
+
+
+def statements(script: str) -> Iterator[str]:
     """The statements of a script one by one: `executescript` would commit our transaction first."""
     gathered = ""
     for line in script.splitlines(keepends=True):
@@ -121,8 +157,7 @@ def _statements(script: str) -> Iterator[str]:
 
 def _is_seed(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether a database without a version is the seed's; False for an empty one; `StoreError` for anybody else's."""
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    tables -= {"sqlite_sequence"}
+    tables = _tables(connection) - {"sqlite_sequence"}
     if not tables:
         return False
     if not set(_SEED_TABLES) <= tables or "sessions" in tables:
@@ -189,15 +224,53 @@ def _quoted(path: Path) -> str:
 
 
 @contextmanager
+def _blaming(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """What fails over values that the database should not hold is the database's fault, and is said so."""
+    try:
+        yield
+    except (OtelMetricsError, OSError, sqlite3.Error):
+        raise
+    except Exception as error:
+        from otel_metrics.store.soundness import fault_in
+
+        if fault := fault_in(connection):
+            raise _damaged(path, fault) from error
+        raise
+
+
+@contextmanager
+def _empty(path: Path) -> Iterator[None]:
+    """A database that somebody is about to make: what is not there yet is no damage."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{path} has no tables yet", "a store", "it is made by the first bot that records") from error
+
+
+@contextmanager
 def _telling(path: Path) -> Iterator[None]:
     """SQLite's errors in our words."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or "malformed" in str(error):
-            raise StoreDamaged(
-                f"{path} is damaged ({error})", "a sound SQLite database",
-                "set it aside (mv) and run `otel-metrics doctor`: the log files hold the newest rows",
-            ) from error  # fmt: skip
+        if _is_damage(error, path):
+            raise _damaged(path, error) from error
         raise StoreError(f"{path}: {error}", "a database that can be opened", "see `otel-metrics doctor`") from error
+
+
+def _is_damage(error: sqlite3.DatabaseError, path: Path) -> bool:
+    """Whether it is the file's fault. SQLite also calls it a mere error where tables are not there that must be."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_READONLY:
+        return _is_of_unknown_format(path)
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or any(word in str(error) for word in _DAMAGE)
+
+
+def _is_of_unknown_format(path: Path) -> bool:
+    """SQLite takes a file for one that may only be read if the numbers of its format are higher than it knows."""
+    with path.open("rb") as file:
+        return max(file.read(20)[18:], default=0) > 2
+
+
+def _damaged(path: Path, why: object) -> StoreDamaged:
+    return StoreDamaged(f"{path} is damaged ({why})", "a sound SQLite database", _REPAIR)

@@ -10,13 +10,13 @@ from typing import IO
 
 from otel_metrics.model.records import FileBegin
 from otel_metrics.store.batch import REFUSED, Batch, read_one_by_one
+from otel_metrics.store.breath import Breath, NoBreath
 from otel_metrics.store.database import writing
 from otel_metrics.store.forks import GATE
-from otel_metrics.store.journal_files import has_no_writer, header_in
+from otel_metrics.store.journal_files import has_no_writer
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.locks import FileLock
-
-_BATCH_BYTES = 4 << 20
+from otel_metrics.store.places import header_or_stand_in, place_in
 
 
 @dataclass(slots=True)
@@ -30,13 +30,26 @@ class DrainReport:
     held: bool = False
 
 
+class _MakeWayError(Exception):
+    """Somebody waits to fork: the next pass goes on here, and reads no later file before this one."""
+
+
 class Drain:
     """Moves journal lines into the tables. Of all processes one at a time does; the others need not."""
 
-    def __init__(self, layout: StoreLayout, on_sealed: Callable[[sqlite3.Connection], object] = lambda _: None) -> None:
+    def __init__(
+        self,
+        layout: StoreLayout,
+        on_sealed: Callable[[sqlite3.Connection], object] = lambda _: None,
+        *,
+        on_read: Callable[[sqlite3.Connection], object] = lambda _: None,
+        polite: bool = False,
+    ) -> None:
         self._layout = layout
         self._on_sealed = on_sealed
+        self._on_read = on_read
         self._lock = FileLock(layout.drain_lock)
+        self._breath = Breath() if polite else NoBreath()
         self._seen: tuple[tuple[str, int, int], ...] = ()
 
     def run(self, timeout_s: float = 0.0) -> DrainReport:
@@ -62,11 +75,14 @@ class Drain:
                     with _opened(path) as rotated:
                         done &= self._drain_file(connection, rotated, report, rotated=True)
                 self._drain_file(connection, current, report, rotated=False)
+                self._on_read(connection)
                 if report.sealed:
                     self._on_sealed(connection)
+        except _MakeWayError:
+            done = False
         finally:
             self._lock.release()
-        self._seen = state if done and not GATE.wanted else ()
+        self._seen = state if done else ()
         return report
 
     def leading(self) -> FileLock:
@@ -74,57 +90,73 @@ class Drain:
         return self._lock
 
     def _state(self) -> tuple[tuple[str, int, int], ...]:
-        """Names, inodes and sizes of the journal files: when they are as before, there is nothing to do."""
+        """Names, inodes and sizes of the journal files, and which database it is: as before, there is nothing to do."""
         state = []
-        for path in self._layout.journal_files():
+        for path in (*self._layout.journal_files(), self._layout.database):
             try:
                 status = path.stat()
             except FileNotFoundError:
                 continue
-            state.append((path.name, status.st_ino, status.st_size))
+            state.append((path.name, status.st_ino, status.st_size if path != self._layout.database else 0))
         return tuple(state)
 
     def _drain_file(
         self, connection: sqlite3.Connection, file: IO[bytes] | None, report: DrainReport, *, rotated: bool
     ) -> bool:
         """Stores what is new in a file. True if nothing can come any more, since no writer holds it."""
-        header = None if file is None else header_in(file)
+        header = None if file is None else header_or_stand_in(file)
         if file is None or header is None:
             return True
-        row = connection.execute(
-            "SELECT offset, sealed FROM journal_files WHERE journal_id = ?", (header.journal_id,)
-        ).fetchone()
-        offset, sealed = row or (0, 0)
-        if sealed:
+        place = self._place(connection, file, header)
+        if place is None:
             return True
         # No writer holds a rotated file any more when the exclusive lock can be had: then its end is its end.
         no_writer = rotated and has_no_writer(file.fileno())
-        while not GATE.wanted:
-            file.seek(offset)
-            chunk = _whole_lines(file.read(_BATCH_BYTES), file)
-            if not chunk:
-                break
-            self._store(connection, header, offset, chunk, report)
-            offset += len(chunk)
-        else:
-            return False  # somebody waits to fork; the next pass goes on here
+        while chunk := self._chunk(file, place):
+            self._store(connection, header, place, chunk, report)
+            place += len(chunk)
         if no_writer:
-            file.seek(offset)
+            file.seek(place)
             if tail := file.read():
-                self._store(connection, header, offset, tail, report)
+                self._store(connection, header, place, tail, report)
             connection.execute("UPDATE journal_files SET sealed = 1 WHERE journal_id = ?", (header.journal_id,))
             report.sealed += 1
         return no_writer
+
+    def _place(self, connection: sqlite3.Connection, file: IO[bytes], header: FileBegin) -> int | None:
+        """Where to read on; None if the file has been read to its end for good. What was noted wrongly is noted anew."""
+        row = connection.execute(
+            "SELECT CAST(offset AS INTEGER), sealed FROM journal_files WHERE journal_id = ?", (header.journal_id,)
+        ).fetchone()
+        known, sealed = row or (None, 0)
+        if sealed and known == os.fstat(file.fileno()).st_size:
+            return None
+        place = place_in(connection, file, known)
+        if place != (known or 0):
+            connection.execute(
+                "INSERT INTO journal_files (journal_id, number, offset, lines, rejected) VALUES (?, ?, ?, 0, 0) "
+                "ON CONFLICT (journal_id) DO UPDATE SET offset = excluded.offset",
+                (header.journal_id, header.number, place),
+            )
+        return place
+
+    def _chunk(self, file: IO[bytes], place: int) -> bytes:
+        """Whole lines from a place on; none at the end of the file."""
+        if GATE.wanted:
+            raise _MakeWayError
+        file.seek(place)
+        return _whole_lines(file.read(self._breath.batch_bytes), file, self._breath.batch_bytes)
 
     def _store(
         self, connection: sqlite3.Connection, header: FileBegin, offset: int, chunk: bytes, report: DrainReport
     ) -> None:
         """One transaction: the rows of the chunk and the offset behind it."""
-        batch = Batch(chunk.split(b"\n"))
+        lines = chunk.split(b"\n")
+        batch = Batch(lines, self._breath)
         try:
             stored = self._transaction(connection, header, offset, len(chunk), batch)
         except REFUSED:  # one line of the chunk: find it by storing each by itself
-            batch = read_one_by_one(connection, chunk.split(b"\n"))
+            batch = read_one_by_one(connection, lines, self._breath)
             stored = self._transaction(connection, header, offset, len(chunk), batch)
         report.stored += stored
         report.rejected += len(batch.rejected)
@@ -158,10 +190,10 @@ class Drain:
             os.close(descriptor)
 
 
-def _whole_lines(chunk: bytes, file: IO[bytes]) -> bytes:
+def _whole_lines(chunk: bytes, file: IO[bytes], asked: int) -> bytes:
     """Up to the last line end; a single line longer than a batch is read to its end."""
     end = chunk.rfind(b"\n")
-    if end < 0 and len(chunk) == _BATCH_BYTES:
+    if end < 0 and len(chunk) == asked:
         chunk += file.readline()
         end = chunk.rfind(b"\n")
     return chunk[: end + 1]
