@@ -1,18 +1,14 @@
 """The composition root: the only place that chooses parts and ties them into a `MetricsService`."""
 
-import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from otel_metrics.background import Background
-from otel_metrics.errors import SettingError, StoreError
+from otel_metrics.errors import SettingError
 from otel_metrics.model.identity import IdHasher, new_session_id
-from otel_metrics.model.losses import LIMIT_REASON, Losses
+from otel_metrics.model.losses import Losses
 from otel_metrics.model.records import Json
 from otel_metrics.model.times import Clock, SystemClock, TimeInput
 from otel_metrics.model.vocabulary import CorrectionType, SessionOutcome
@@ -34,6 +30,7 @@ from otel_metrics.store.ledger import JournalLedger
 from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.telemetry.exporter import StoreSpanExporter
 from otel_metrics.telemetry.providers import open_telemetry
+from otel_metrics.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -41,10 +38,6 @@ if TYPE_CHECKING:
     from otel_metrics.analytics.answers import Answers
     from otel_metrics.telemetry.forward import Forwarder
 
-_SYNC_EVERY_S = 0.1
-_LOOK_EVERY_S = 1.0
-_LAST_SEND_S = 1.5
-_EXIT_WAIT_S = 1.0
 _ASK_WAIT_S = 10.0
 
 
@@ -63,9 +56,7 @@ class MetricsService:
         self._sessions: Sessions | None = None
         self._close_telemetry: Callable[[], None] = lambda: None
         self._flush_telemetry: Callable[[float], None] = lambda _: None
-        self._journal: Journal | None = None
-        self._forwarder: Forwarder | None = None
-        self._background: list[Background] = []
+        self._upkeep: Upkeep | None = None
         if self.settings.enabled:
             self._open_recording()
         self._logger = StructuredLogger(self.kit, self.settings.log_level)
@@ -76,44 +67,34 @@ class MetricsService:
             self._layout.prepare()
             key = load_key(self._layout, settings.id_key)
         resource: Json = {}
-        self._journal = Journal(
+        journal = Journal(
             self._layout, max_bytes=rotate_at_bytes(settings), durability=settings.durability, resource=lambda: resource
         )
-        ledger = JournalLedger(self._journal, self.losses)
+        ledger = JournalLedger(journal, self.losses)
         hasher = IdHasher(key)
         guard = Guard(self.losses, strict=settings.strict)
         telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings), hasher)
         resource.update(telemetry.resource)
-        if telemetry.span_exporter is not None:
-            self._open_forwarding(telemetry.span_exporter, hasher)
+        make_exporter = telemetry.span_exporter
+        forwarder = None if make_exporter is None else self._forwarder(make_exporter, hasher)
+        journal.forwards = forwarder is not None
         self._close_telemetry, self._flush_telemetry = telemetry.close, telemetry.flush
         self.kit = RecordingKit(
             telemetry.stages or ApiStageSpans(telemetry.tracer, hasher, guard), telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter), hasher,
             self._clock, guard, telemetry.sampled, settings.text_limit, settings.capture_content,
         )  # fmt: skip
         self._sessions = Sessions(self.kit)
-        RECORD_OBSERVER.observe(telemetry.meter, self.record_figures)
-        self._start_background()
+        self._upkeep = Upkeep(journal, ledger, self.storage, self.losses, guard, settings, forwarder)
+        RECORD_OBSERVER.observe(telemetry.meter, self._upkeep.figures)
+        self._upkeep.start()
         in_children(self._forked)
 
-    def _start_background(self) -> None:
-        settings = self.settings
-        first = _warm_up if settings.drain_interval_s else bool
-        self._background = [Background(self.tick, settings.drain_interval_s or _LOOK_EVERY_S, "drain", first)]
-        if settings.durability == "interval":
-            self._background.append(Background(self.sync, _SYNC_EVERY_S, "sync"))
-        for background in self._background:
-            background.start()
-
-    def _open_forwarding(self, make_exporter: "Callable[[], SpanExporter]", hasher: IdHasher) -> None:
-        """OTLP is asked for, and the provider is ours: the journal's lines are sent on. Its libraries are loaded here."""
+    def _forwarder(self, make_exporter: "Callable[[], SpanExporter]", hasher: IdHasher) -> "Forwarder":
+        """What sends the journal's lines on by OTLP. Its libraries are loaded here."""
         from otel_metrics.store.outbox import Outbox
         from otel_metrics.telemetry.forward import Forwarder
 
-        assert self._journal is not None
-        self._journal.forwards = True
-        self._forwarder = Forwarder(Outbox(self._layout), make_exporter, hasher)
-        self._forwarder.start()
+        return Forwarder(Outbox(self._layout), make_exporter, hasher)
 
     # --- recording -------------------------------------------------------------------------------------------
 
@@ -219,112 +200,50 @@ class MetricsService:
             from otel_metrics.analytics.answers import Answers
 
             self._answers = Answers(self.storage if self.settings.enabled else None, self.settings, self._clock)
-        self._drain(_ASK_WAIT_S)
+        if self._upkeep is not None and not self._closed:
+            self._upkeep.drain(_ASK_WAIT_S)
         return self._answers
 
     # --- living and ending -----------------------------------------------------------------------------------
 
     def flush(self, timeout_s: float = 10.0) -> None:
         """Moves what is recorded into the tables and sends what waits for OTLP; waits at most `timeout_s` for each."""
-        self._drain(timeout_s)
-        if self._forwarder is not None:
-            self._forwarder.flush(timeout_s)
-        self._flush_telemetry(timeout_s)
+        if self._upkeep is not None and not self._closed:
+            self._upkeep.drain(timeout_s)
+            self._upkeep.send(timeout_s)
+            self._flush_telemetry(timeout_s)
 
-    def _drain(self, timeout_s: float) -> None:
-        if self.kit is None:
-            return
-        try:
-            self.storage.drain(timeout_s)
-        except Exception as error:
-            self.kit.guard.caught("flush", error, dropped=False)
+    def tick(self) -> None:
+        """What the background does at its interval; also for who runs without one."""
+        if self._upkeep is not None and not self._closed:
+            self._upkeep.tick()
+
+    def record_figures(self) -> RecordFigures | None:
+        """What this process recorded and where it is now; None where it records nothing or the tables can not be read."""
+        return None if self._upkeep is None else self._upkeep.figures()
 
     def shutdown(self) -> None:
         """Ends recording: the tables get what is written, OTLP what waits; a second call does nothing."""
         if self._closed:
             return
         self._closed = True
-        kit, self.kit, self._sessions = self.kit, None, None
+        self.kit = self._sessions = None
         self._logger = StructuredLogger(None, self.settings.log_level)
-        if kit is not None:
-            for background in self._background:
-                background.stop(_EXIT_WAIT_S)
-            self._end(kit)
-        if self._answers is not None:
-            self._answers.close()
-
-    def _end(self, kit: RecordingKit) -> None:
-        """The tables first; then the last spans and metrics go out beside each other: a silent collector costs its time once."""
         try:
-            self.storage.drain(_EXIT_WAIT_S)
-        except Exception as error:  # what is recorded stays in the journal, and the rest is to end all the same
-            kit.guard.caught("shutdown", error, dropped=False)
-        deadline = time.monotonic() + _LAST_SEND_S
-        if self._forwarder is not None:
-            self._forwarder.hurry()
-        self._close_telemetry()
-        if self._forwarder is not None:
-            self._forwarder.close(deadline - time.monotonic())
-        if self._journal is not None:
-            self._journal.close()
-
-    def record_figures(self) -> RecordFigures | None:
-        """What this process recorded and where it is now; None where it records nothing or the tables can not be read."""
-        if self._journal is None or self._closed:
-            return None
-        dropped = self.losses.dropped()
-        dropped.pop(LIMIT_REASON, None)  # those were written, by whomever
-        written = self._journal.written
-        try:
-            stored = self.storage.stored_lines_of(self._journal.process)
-        except StoreError:
-            return None
-        return RecordFigures(written + sum(dropped.values()), stored, max(0, written - stored), dropped)
-
-    def tick(self) -> None:
-        """What the background thread does at its interval; also for who runs without one."""
-        try:
-            if self._journal is not None:
-                self._journal.look()
-            if self.settings.drain_interval_s:
-                self.storage.drain()
-        except Exception as error:  # the next tick tries again
-            if self.kit is not None:
-                self.kit.guard.caught("drain", error, dropped=False)
-            self._keep_journal_within_its_limit()
-
-    def _keep_journal_within_its_limit(self) -> None:
-        """While the tables take nothing the journal grows; at the size limit its oldest files go, counted and told."""
-        try:
-            removed = self.storage.drop_unread_logs()
-        except OSError:  # the next tick tries again
-            return
-        if removed.log_files:
-            self.losses.drop(LIMIT_REASON, removed.lost_records)
-            self._logger.error("log_files_dropped", log_files=removed.log_files)
-
-    def sync(self) -> None:
-        """Brings the journal to the disk where the durability level asks for it."""
-        if self._journal is not None:
-            try:
-                self._journal.sync()
-            except OSError as error:
-                self.losses.note("sync_failed")
-                warnings.warn(
-                    f"otel_metrics: the log could not be brought to the disk ({error})", RuntimeWarning, stacklevel=2
-                )
+            if self._upkeep is not None:
+                self._upkeep.end(self._close_telemetry)
+        finally:
+            if self._answers is not None:
+                self._answers.close()
 
     def _forked(self) -> None:
-        """In a forked child: its own background thread; stages that the parent has open stay the parent's."""
-        self.losses.forget()
-        if self.kit is not None:
+        """In a forked child: a background of its own; stages that the parent has open stay the parent's."""
+        if self.kit is not None and self._upkeep is not None:
             for timers in self.kit.live.values():
                 for timer in timers:
                     timer.disown()
             self.kit.live.clear()
-            self._start_background()
-            if self._forwarder is not None:
-                self._forwarder = self._forwarder.in_child()
+            self._upkeep.start_in_child()
 
     def __enter__(self) -> Self:
         return self
@@ -345,8 +264,3 @@ def _usable(layout: StoreLayout) -> Iterator[None]:
             f"{error.filename or layout.database} can not be made or read ({error.strerror or error})",
             "a database and a log file in folders that can be written", "set METRICS_DATABASE and METRICS_LOG_FILE",
         ) from error  # fmt: skip
-
-
-def _warm_up() -> None:
-    """What the first correction needs is loaded here and not in the bot's loop."""
-    import_module("rapidfuzz.distance")

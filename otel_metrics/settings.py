@@ -103,14 +103,16 @@ def _limit(value: object) -> int:
     return number
 
 
+_HUNDRED_YEARS_H = 876_600.0
 _HOURS_PER_UNIT = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "": 1.0, "d": 24.0}
 
 
 def _hours(value: object) -> float:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
-    if not match or isinstance(value, bool) or float(match[1]) == 0:
+    hours = 0.0 if not match or isinstance(value, bool) else float(match[1]) * _HOURS_PER_UNIT[match[2]]
+    if not 0 < hours <= _HUNDRED_YEARS_H:
         raise ValueError
-    return float(match[1]) * _HOURS_PER_UNIT[match[2]]
+    return hours
 
 
 def _one_of(*names: str) -> Callable[[Any], str]:
@@ -147,7 +149,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("database", "METRICS_DATABASE", _path, "the path of a file", "the SQLite file; the key lies beside it"),
     Option("log_file", "METRICS_LOG_FILE", _path, "the path of a file", "the JSONL log, which is the journal too"),
     Option(
-        "retention_days", "METRICS_RETENTION_DAYS", _number(0.0), "a number of days, 0 or more",
+        "retention_days", "METRICS_RETENTION_DAYS", _number(0.0, 36_525.0), "a number of days from 0 to 36525",
         "older rows and rotated logs are deleted by the drain and by `prune`; 0 keeps everything",
     ),
     Option("enabled", "ENABLE_METRICS", _flag, "true or false", "false makes every recording call a cheap no-op"),

@@ -14,6 +14,11 @@ from otel_metrics.analytics.columns import FLAG, INTEGER, REAL, TABLES, TIME, Ta
 from otel_metrics.analytics.statements import VIEWS
 from otel_metrics.store.tables import MetricsStorage
 
+_READ = {
+    # A time that a damaged disk made unreadable is the first moment there is: it does not keep a table from being read.
+    TIME: "CASE WHEN {0} IS NOT NULL THEN coalesce(TRY_CAST({0} AS TIMESTAMP), TIMESTAMP 'epoch') END",
+    FLAG: "CAST({0} AS BOOLEAN)",
+}
 _BATCH = 50_000
 _ARROW = {INTEGER: na.int64(), REAL: na.float64(), FLAG: na.int64()}
 Progress = Callable[[int, int], None]
@@ -110,9 +115,7 @@ class Engine:
                 self.connection.execute(
                     f"DELETE FROM hot.{table.name} WHERE {table.key} IN (SELECT {table.key} FROM batch)"
                 )
-            columns = ", ".join(
-                f"CAST({name} AS {kind})" if kind in {TIME, FLAG} else name for name, kind in kinds.items()
-            )
+            columns = ", ".join(_READ.get(kind, "{}").format(name) for name, kind in kinds.items())
             self.connection.execute(f"INSERT INTO hot.{table.name} ({', '.join(names)}) SELECT {columns} FROM batch")
         finally:
             self.connection.unregister("batch")

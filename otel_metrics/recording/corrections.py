@@ -112,11 +112,15 @@ def _event_attributes(kit: RecordingKit, record: CorrectionMetric) -> dict[str, 
 
 def _measure(kit: RecordingKit, record: CorrectionMetric, context: Context) -> None:
     decision = {names.REVIEW_DECISION: _decision(record)}
-    kit.instruments.corrections.add(1, {names.CORRECTION_TYPE: record.correction_type}, context)
+    kit.instruments.measure(
+        kit.instruments.corrections.add, 1, {names.CORRECTION_TYPE: record.correction_type}, context
+    )
     if record.processing_time_ms is not None:
-        kit.instruments.review_duration.record(record.processing_time_ms / 1000, decision, context)
+        kit.instruments.measure(
+            kit.instruments.review_duration.record, record.processing_time_ms / 1000, decision, context
+        )
     if isinstance(record.admin_satisfaction, int):
-        kit.instruments.satisfaction.record(record.admin_satisfaction, decision, context)
+        kit.instruments.measure(kit.instruments.satisfaction.record, record.admin_satisfaction, decision, context)
 
 
 def _decision(record: CorrectionMetric) -> str:

@@ -3,6 +3,7 @@
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from threading import get_ident
 from typing import NamedTuple
 
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
@@ -14,6 +15,8 @@ class Instruments:
     """One attribute for each metric. Durations are seconds."""
 
     def __init__(self, meter: Meter) -> None:
+        self.measure = Measuring()
+
         def seconds(name: str, description: str) -> Histogram:
             return meter.create_histogram(
                 name, "s", description, explicit_bucket_boundaries_advisory=names.SECONDS_BOUNDS
@@ -31,6 +34,32 @@ class Instruments:
             names.M_CORRECTIONS, "{correction}", "Corrections of drafts by moderators"
         )
         self.retries = meter.create_counter(names.M_STAGE_RETRIES, "{retry}", "Repeated tries of a stage")
+
+
+class Measuring:
+    """Makes measurements one after another in each thread.
+
+    The SDK's locks are not re-entrant: a measurement that a signal's handler makes in the middle of another one would
+    wait for ever. It is made when that one is done.
+    """
+
+    def __init__(self) -> None:
+        self._postponed: dict[int, list[tuple[Callable[..., None], tuple[object, ...]]]] = {}
+
+    def __call__(self, measure: Callable[..., None], *values: object) -> None:
+        """Makes a measurement: `measure` is an instrument's `record` or `add`."""
+        thread = get_ident()
+        postponed = self._postponed.get(thread)
+        if postponed is not None:
+            postponed.append((measure, values))
+            return
+        self._postponed[thread] = postponed = []
+        try:
+            measure(*values)
+            for later, arguments in postponed:
+                later(*arguments)
+        finally:
+            self._postponed.pop(thread, None)
 
 
 class RecordFigures(NamedTuple):

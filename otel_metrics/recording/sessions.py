@@ -100,7 +100,9 @@ class Sessions:
         if outcome == SessionOutcome.FAILED:
             span.set_status(Status(StatusCode.ERROR))
         span.end(end_time=end_ns)
-        kit.instruments.session_duration.record((end_ns - start_ns) / 1e9, {names.OUTCOME: outcome})
+        kit.instruments.measure(
+            kit.instruments.session_duration.record, (end_ns - start_ns) / 1e9, {names.OUTCOME: outcome}
+        )
 
 
 def _remember(memory: OrderedDict[str, Any], key: str, value: Any) -> None:

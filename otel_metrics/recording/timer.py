@@ -140,7 +140,7 @@ def record_stage(
     record.end_time = iso(end_ns)
     message = None if error_message is None else clean_text(text_of(error_message), kit.text_limit)
     span, context = start_stage(kit, record, start_ns)
-    if not success:
+    if not _truth(kit, success):
         mark_failed(record, _FAILED, message)
     elif message is not None:
         record.error_message = message
@@ -213,12 +213,12 @@ def measure(kit: RecordingKit, record: ProcessingMetric, context: Context, durat
     metadata = record.metadata
     if "platform" in metadata:
         measured[names.PLATFORM] = str(metadata["platform"])
-    kit.instruments.stage_duration.record(seconds, measured, context)
+    kit.instruments.measure(kit.instruments.stage_duration.record, seconds, measured, context)
     if record.stage == ProcessingStage.MODERATION_QUEUE:
-        kit.instruments.wait_duration.record(seconds, {}, context)
+        kit.instruments.measure(kit.instruments.wait_duration.record, seconds, {}, context)
     retries = metadata.get("retry_count")
     if type(retries) is int and retries > 0:
-        kit.instruments.retries.add(retries, measured, context)
+        kit.instruments.measure(kit.instruments.retries.add, retries, measured, context)
 
 
 def mark_failed(record: ProcessingMetric, error_type: str, message: str | None) -> None:
@@ -228,10 +228,19 @@ def mark_failed(record: ProcessingMetric, error_type: str, message: str | None) 
     record.error_message = message
 
 
+def _truth(kit: RecordingKit, value: object) -> bool:
+    """Whether a stage succeeded. What gives no plain answer, such as an array, counts as a success."""
+    try:
+        return bool(value)
+    except Exception:  # its own method may do anything
+        kit.guard.unreadable()
+        return True
+
+
 def _time_or(kit: RecordingKit, value: TimeInput | None, otherwise: int, record: ProcessingMetric) -> int:
     if value is None:
         return otherwise
-    with suppress(ValueError, TypeError, OverflowError, OSError):
+    with suppress(Exception):  # its own methods may do anything
         time_ns = to_ns(value)
         if 0 <= time_ns <= _LAST_NS:
             return time_ns

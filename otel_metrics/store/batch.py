@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from otel_metrics.model.records import FileBegin
 from otel_metrics.store.breath import Breath
-from otel_metrics.store.database import next_seq
+from otel_metrics.store.database import next_seq, roll_back
 from otel_metrics.store.lines import number_of, writer_of
 from otel_metrics.store.rows import (
     LEDGERS,
@@ -31,6 +32,7 @@ _KIND_AT = len(_LINE_START)
 _HEADER = b'{"kind":"file"'
 _STAGE = b'{"kind":"stage"'
 _MOST_TRIES = 100
+_decode_header = msgspec.json.Decoder(FileBegin).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 REFUSED = (OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
 """What SQLite raises for a row that decodes and yet does not fit."""
@@ -66,7 +68,7 @@ class Batch:
                     count(row[PROCESS_OF_STAGE], line)
                 elif (reader := _reader_of(line)) is not None:
                     self._add(reader, _text(line))
-                elif line and not line.startswith(_HEADER):
+                elif line and not (line.startswith(_HEADER) and _is_header(line)):
                     self._salvage(line)
             except _UNREADABLE:
                 self._salvage(line)
@@ -179,7 +181,7 @@ def read_one_by_one(connection: sqlite3.Connection, lines: Sequence[bytes], brea
         except REFUSED:
             refused.append(line)
         finally:
-            connection.execute("ROLLBACK")
+            roll_back(connection)
     batch = Batch(sound, breath)
     batch.rejected += refused
     return batch
@@ -187,6 +189,14 @@ def read_one_by_one(connection: sqlite3.Connection, lines: Sequence[bytes], brea
 
 def _reader_of(line: bytes) -> Line | None:
     return LINES.get(line[_KIND_AT : line.find(b'"', _KIND_AT)]) if line.startswith(_LINE_START) else None
+
+
+def _is_header(line: bytes) -> bool:
+    try:
+        _decode_header(line)
+    except _UNREADABLE:
+        return False
+    return True
 
 
 def _text(line: bytes) -> bytes:

@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from otel_metrics.store.database import note_deletions
+from otel_metrics.store.database import note_deletions, roll_back
 from otel_metrics.store.journal_files import has_no_writer
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.retention import note_removal, sealed_logs
@@ -97,7 +97,7 @@ def _delete_up_to(connection: sqlite3.Connection, seq: int, removed: Removed) ->
         note_deletions(connection)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
         raise
 
 

@@ -4,31 +4,22 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
-from otel_metrics.errors import OtelMetricsError, StoreDamaged, StoreError, StoreNewer
+from otel_metrics.errors import StoreError, StoreNewer
 from otel_metrics.model.times import iso, to_ns
-from otel_metrics.store.aside import files_set_aside, set_strays_aside
+from otel_metrics.store.aside import files_set_aside, is_bereft
 from otel_metrics.store.forks import GATE
 from otel_metrics.store.layout import open_private
+from otel_metrics.store.telling import blaming, damaged, not_made_yet, telling
 
 APPLICATION_ID = 0x6F746D31  # "otm1"
 _WAL_BYTES = 16 << 20
 _SEED_TABLES = ("processing_metrics", "correction_metrics", "system_metrics")
 _OUR_TABLES = {*_SEED_TABLES, "journal_files", "counters"}
-_DAMAGE = (
-    "malformed",
-    "no such table",
-    "no such column",
-    "already exists",
-    "duplicate column",
-    "unsupported file format",
-    "UTF-8",
-)
-_REPAIR = "run `otel-metrics doctor --repair`"
 
 
 def _migrations() -> list[tuple[int, str]]:
@@ -47,11 +38,14 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
     Raises `StoreNewer` when a newer program made the schema, `StoreDamaged` when the file is not a sound database.
     """
-    with GATE.connection(), _telling(path):
-        set_strays_aside(path)
+    with GATE.connection(), telling(path):
+        if is_bereft(path):
+            raise damaged(path, "it is empty beside its write-ahead log")
         if not path.exists():
             os.close(open_private(path, os.O_RDWR | os.O_CREAT))
-        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30.0)) as connection:
+        with closing(
+            sqlite3.connect(path.absolute(), isolation_level=None, check_same_thread=False, timeout=30.0)
+        ) as connection:
             _check_owner(connection, path)  # before anything is changed
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # heeded where there are no tables yet
             connection.execute("PRAGMA journal_mode = WAL")
@@ -62,19 +56,34 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that only reads, in one transaction: everything seen through it is of one moment."""
-    with GATE.connection(), _telling(path):
+def reading(path: Path, *, any_version: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, in one transaction: everything seen through it is of one moment.
+
+    `any_version` also opens a database of an older schema, whose tables are not yet what questions expect.
+    """
+    with GATE.connection(), telling(path):
         connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None, timeout=30.0)
         with closing(connection):
             version = _check_owner(connection, path)
-            if 0 < version < SCHEMA_VERSION:
+            if 0 < version < SCHEMA_VERSION and not any_version:
                 raise StoreError(
                     f"{path} has schema {version}", f"schema {SCHEMA_VERSION}", "who may write it brings it up to date"
                 )
             connection.execute("BEGIN")
-            with _blaming(connection, path) if version else _empty(path):
+            with blaming(connection, path) if version else not_made_yet(path):
                 yield connection
+
+
+def is_rebuilding(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are being made anew from the journal, after the database was set aside or lost."""
+    return connection.execute("SELECT 1 FROM counters WHERE name = 'rebuilding'").fetchone() is not None
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Takes a transaction back, unless SQLite has done so itself: the error that it was for is the one to be seen."""
+    if connection.in_transaction:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
 
 
 def next_seq(connection: sqlite3.Connection, count: int) -> int:
@@ -83,7 +92,8 @@ def next_seq(connection: sqlite3.Connection, count: int) -> int:
         "UPDATE counters SET value = value + ? WHERE name = 'seq' RETURNING value", (count,)
     ).fetchone()
     if row is None or not isinstance(row[0], int):
-        raise StoreDamaged("the database is damaged (its counter is gone)", "a sound SQLite database", _REPAIR)
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
+        raise damaged(Path(path), "its counter is gone")
     return row[0] - count
 
 
@@ -98,7 +108,7 @@ def _check_owner(connection: sqlite3.Connection, path: Path) -> int:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if (version == 0) != (application == 0) or application not in {0, APPLICATION_ID}:
         if application == APPLICATION_ID or _tables(connection) >= _OUR_TABLES:
-            raise StoreDamaged(f"{path} is damaged (its header)", "a sound SQLite database", _REPAIR)
+            raise damaged(path, "its header")
         raise StoreError(
             f"{path} is another program's database (application id {application}, schema {version})",
             "a file of otel_metrics, or none", "set METRICS_DATABASE to another path",
@@ -128,19 +138,24 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 for statement in statements(script):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
-        if version == 0 and not seed and files_set_aside(path):
+        if version == 0 and not seed and _had_one_before(path):
             _note_rebuilding(connection)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         if seed:
             _adopt_seed(connection)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
         raise
 
 
+def _had_one_before(path: Path) -> bool:
+    """Whether this is not the store's first database: one was set aside, or people were forgotten."""
+    return bool(files_set_aside(path)) or path.with_name(f"{path.name}.forgotten").exists()
+
+
 def _note_rebuilding(connection: sqlite3.Connection) -> None:
-    """A database was set aside: this one is filled from the journal, and who has read the old one must begin anew."""
+    """The tables are filled from the journal again, and who has read the old one must begin anew."""
     connection.execute("INSERT INTO counters VALUES ('rebuilding', 1)")
     connection.execute("UPDATE counters SET value = ? WHERE name = 'deletions'", (time.time_ns(),))
 
@@ -221,56 +236,3 @@ def _quoted(path: Path) -> str:
     from urllib.parse import quote
 
     return quote(str(path.absolute()))
-
-
-@contextmanager
-def _blaming(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """What fails over values that the database should not hold is the database's fault, and is said so."""
-    try:
-        yield
-    except (OtelMetricsError, OSError, sqlite3.Error):
-        raise
-    except Exception as error:
-        from otel_metrics.store.soundness import fault_in
-
-        if fault := fault_in(connection):
-            raise _damaged(path, fault) from error
-        raise
-
-
-@contextmanager
-def _empty(path: Path) -> Iterator[None]:
-    """A database that somebody is about to make: what is not there yet is no damage."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise StoreError(f"{path} has no tables yet", "a store", "it is made by the first bot that records") from error
-
-
-@contextmanager
-def _telling(path: Path) -> Iterator[None]:
-    """SQLite's errors in our words."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if _is_damage(error, path):
-            raise _damaged(path, error) from error
-        raise StoreError(f"{path}: {error}", "a database that can be opened", "see `otel-metrics doctor`") from error
-
-
-def _is_damage(error: sqlite3.DatabaseError, path: Path) -> bool:
-    """Whether it is the file's fault. SQLite also calls it a mere error where tables are not there that must be."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_READONLY:
-        return _is_of_unknown_format(path)
-    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or any(word in str(error) for word in _DAMAGE)
-
-
-def _is_of_unknown_format(path: Path) -> bool:
-    """SQLite takes a file for one that may only be read if the numbers of its format are higher than it knows."""
-    with path.open("rb") as file:
-        return max(file.read(20)[18:], default=0) > 2
-
-
-def _damaged(path: Path, why: object) -> StoreDamaged:
-    return StoreDamaged(f"{path} is damaged ({why})", "a sound SQLite database", _REPAIR)

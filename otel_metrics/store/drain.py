@@ -3,20 +3,22 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from otel_metrics.model.identity import IdHasher
 from otel_metrics.model.records import FileBegin
 from otel_metrics.store.batch import REFUSED, Batch, read_one_by_one
 from otel_metrics.store.breath import Breath, NoBreath
-from otel_metrics.store.database import writing
+from otel_metrics.store.database import is_rebuilding, roll_back, writing
 from otel_metrics.store.forks import GATE
 from otel_metrics.store.journal_files import has_no_writer
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.locks import FileLock
 from otel_metrics.store.places import header_or_stand_in, place_in
+from otel_metrics.store.tombstones import Tombstones
 
 
 @dataclass(slots=True)
@@ -43,11 +45,15 @@ class Drain:
         on_sealed: Callable[[sqlite3.Connection], object] = lambda _: None,
         *,
         on_read: Callable[[sqlite3.Connection], object] = lambda _: None,
+        hasher: Callable[[], IdHasher | None] = lambda: None,
         polite: bool = False,
     ) -> None:
         self._layout = layout
         self._on_sealed = on_sealed
         self._on_read = on_read
+        self._hasher = hasher
+        self._tombstones: Tombstones | None = None
+        self._rebuilding = False
         self._lock = FileLock(layout.drain_lock)
         self._breath = Breath() if polite else NoBreath()
         self._seen: tuple[tuple[str, int, int], ...] = ()
@@ -66,10 +72,12 @@ class Drain:
         if GATE.shut or not self._lock.acquire(timeout_s):
             report.held = True
             return report
+        self._tombstones = None
         try:
             # The current file is opened before the others are listed: what is rotated meanwhile is among those then,
             # and no line is read before an older one.
             with writing(self._layout.database) as connection, _opened(self._layout.log_file) as current:
+                self._rebuilding = is_rebuilding(connection)
                 done = True
                 for path in self._layout.rotated_files():
                     with _opened(path) as rotated:
@@ -112,7 +120,8 @@ class Drain:
             return True
         # No writer holds a rotated file any more when the exclusive lock can be had: then its end is its end.
         no_writer = rotated and has_no_writer(file.fileno())
-        while chunk := self._chunk(file, place):
+        end = os.fstat(file.fileno()).st_size  # writers at full speed would keep a pass from ever ending
+        while place < end and (chunk := self._chunk(file, place)):
             self._store(connection, header, place, chunk, report)
             place += len(chunk)
         if no_writer:
@@ -151,7 +160,7 @@ class Drain:
         self, connection: sqlite3.Connection, header: FileBegin, offset: int, chunk: bytes, report: DrainReport
     ) -> None:
         """One transaction: the rows of the chunk and the offset behind it."""
-        lines = chunk.split(b"\n")
+        lines = self._without_forgotten(header, chunk.split(b"\n"))
         batch = Batch(lines, self._breath)
         try:
             stored = self._transaction(connection, header, offset, len(chunk), batch)
@@ -162,10 +171,21 @@ class Drain:
         report.rejected += len(batch.rejected)
         report.bytes_read += len(chunk)
 
+    def _without_forgotten(self, header: FileBegin, lines: list[bytes]) -> list[bytes]:
+        """What is read again from old logs brings nobody back who was forgotten."""
+        if not self._rebuilding:
+            return lines
+        if self._tombstones is None and self._layout.tombstones_file.exists() and (hasher := self._hasher()):
+            self._tombstones = Tombstones.load(self._layout, hasher)
+        if not self._tombstones or not self._tombstones.applies_to(header):
+            return lines
+        return list(self._tombstones.filter(lines))
+
     def _transaction(
         self, connection: sqlite3.Connection, header: FileBegin, offset: int, size: int, batch: Batch
     ) -> int:
         connection.execute("BEGIN IMMEDIATE")
+        aside_bytes = _size_of(self._layout.rejected_file)
         try:
             batch.insert(connection)
             connection.execute(
@@ -178,7 +198,10 @@ class Drain:
                 self._set_aside(batch.rejected)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            roll_back(connection)
+            if batch.rejected:  # the next pass sets them aside
+                with suppress(OSError):
+                    os.truncate(self._layout.rejected_file, aside_bytes)
             raise
         return batch.stored
 
@@ -188,6 +211,13 @@ class Drain:
             os.write(descriptor, b"".join(line + b"\n" for line in lines))
         finally:
             os.close(descriptor)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _whole_lines(chunk: bytes, file: IO[bytes], asked: int) -> bytes:

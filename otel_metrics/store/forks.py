@@ -18,11 +18,12 @@ _PATIENCE_S = 2.0
 
 
 class ForkGate:
-    """Open connections keep a fork waiting, for two seconds at most; what takes long looks at `wanted` and makes room."""
+    """Open connections, and modules being loaded, keep a fork waiting, for two seconds at most; what takes long looks at `wanted` and makes room."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._open: Counter[int] = Counter()
+        self._loading: Counter[int] = Counter()
         self.wanted = False
         self.shut = False
         """In a child of a fork that came all the same: here SQLite must not be used."""
@@ -37,21 +38,35 @@ class ForkGate:
                 "this process was forked while its parent used the database", "a process that may use SQLite",
                 "ask in another process; what is recorded here is kept",
             )  # fmt: skip
+        with self._counted(self._open):
+            yield
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Modules are loaded by a background thread: a child would wait for ever for one that is half loaded."""
+        with self._counted(self._loading):
+            yield
+
+    @contextmanager
+    def _counted(self, counter: Counter[int]) -> Iterator[None]:
         thread = threading.get_ident()
         with self._changed:
-            self._open[thread] += 1
+            counter[thread] += 1
         try:
             yield
         finally:
             with self._changed:
-                self._open[thread] -= 1
+                counter[thread] -= 1
                 self._changed.notify_all()
 
     def _before(self) -> None:
         self.wanted = True
         self._changed.acquire()  # and so no other thread opens one until the fork is done
         own = threading.get_ident()
-        self._changed.wait_for(lambda: self._open.total() == self._open[own], _PATIENCE_S)
+        self._changed.wait_for(lambda: self._is_free(own), _PATIENCE_S)
+
+    def _is_free(self, own: int) -> bool:
+        return all(counter.total() == counter[own] for counter in (self._open, self._loading))
 
     def _in_parent(self) -> None:
         self.wanted = False
@@ -60,7 +75,7 @@ class ForkGate:
     def _in_child(self) -> None:
         self.wanted = False
         self.shut = self.shut or self._open.total() > 0
-        self._open = Counter()
+        self._open, self._loading = Counter(), Counter()
         self._changed = threading.Condition()
 
 

@@ -14,7 +14,9 @@ from otel_metrics.store.cursor import load_cursor
 from otel_metrics.store.database import SCHEMA_VERSION
 from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.soundness import fault_in
 from otel_metrics.store.tables import MetricsStorage
+from otel_metrics.store.telling import damaged
 
 _LIBRARIES = ("otel_metrics", "opentelemetry-sdk", "duckdb", "msgspec", "rapidfuzz", "nanoarrow")
 _TABLES = ("processing_metrics", "correction_metrics", "system_metrics", "sessions", "spans", "logs", "running")
@@ -35,10 +37,13 @@ class Check:
 
 def examine(storage: MetricsStorage, settings: Settings) -> list[Check]:
     """Looks at versions, files, journal and tables; changes nothing."""
+    from otel_metrics.store.aftermath import damage
+
     checks = [_libraries(), _sqlite(), *_files(storage.layout), _delivery(storage.layout)]
     if not storage.exists():
         return [
             *checks,
+            *damage(None, storage.layout),
             Check(
                 "database",
                 None,
@@ -49,7 +54,8 @@ def examine(storage: MetricsStorage, settings: Settings) -> list[Check]:
     try:
         with storage.reading() as connection:
             checks += [
-                _soundness(connection),
+                _soundness(connection, storage.layout),
+                *damage(connection, storage.layout),
                 _counts(connection),
                 _journal(connection, storage.layout),
                 *_interrupted(connection),
@@ -92,7 +98,7 @@ def _files(layout: StoreLayout) -> list[Check]:
             continue
         mode = path.stat().st_mode & 0o777
         private = mode & 0o077 == 0
-        size = _size(path.stat().st_size)
+        size = size_of(path.stat().st_size)
         checks.append(
             Check("file", private, f"{path}, {size}, mode {mode:04o}", "" if private else f"chmod 600 {path}")
         )
@@ -103,7 +109,7 @@ def _files(layout: StoreLayout) -> list[Check]:
         if folder.exists() and not os.access(folder, os.W_OK)
     ]
     if layout.rejected_file.exists():
-        size = _size(layout.rejected_file.stat().st_size)
+        size = size_of(layout.rejected_file.stat().st_size)
         checks.append(
             Check(
                 "rejected",
@@ -128,7 +134,7 @@ def _delivery(layout: StoreLayout) -> Check:
         return Check("otlp", None, to)
     headers = ((read_header(path), path) for path in layout.journal_files())
     waiting = sum(cursor.unsent_bytes(header.journal_id, path.stat().st_size) for header, path in headers if header)
-    found = f"{to}; {cursor.sent:,} sent, {cursor.refused:,} refused, {_size(waiting)} of log wait"
+    found = f"{to}; {cursor.sent:,} sent, {cursor.refused:,} refused, {size_of(waiting)} of log wait"
     if cursor.failing_since:
         return Check(
             "otlp",
@@ -140,13 +146,11 @@ def _delivery(layout: StoreLayout) -> Check:
     return Check("otlp", None, found, remedy)
 
 
-def _soundness(connection: sqlite3.Connection) -> Check:
-    result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+def _soundness(connection: sqlite3.Connection, layout: StoreLayout) -> Check:
+    fault = fault_in(connection)
     number = connection.execute("PRAGMA user_version").fetchone()[0]
-    if result != "ok":
-        error = StoreDamaged(
-            f"the database is damaged ({result})", "a sound one", "set it aside: the log files hold the newest rows"
-        )
+    if fault:
+        error = damaged(layout.database, fault)
         return Check("database", False, error.found, error.remedy, error)
     return Check("database", True, f"sound, schema {number} of {SCHEMA_VERSION}")
 
@@ -168,7 +172,7 @@ def _journal(connection: sqlite3.Connection, layout: StoreLayout) -> Check:
         header = read_header(path)
         if header is not None:
             waiting += max(0, path.stat().st_size - offsets.get(header.journal_id, 0))
-    found = f"{len(paths)} files, {lines:,} records stored, {rejected:,} set aside, {_size(waiting)} waiting"
+    found = f"{len(paths)} files, {lines:,} records stored, {rejected:,} set aside, {size_of(waiting)} waiting"
     return Check("journal", rejected == 0, found, "" if rejected == 0 else f"see {layout.rejected_file}")
 
 
@@ -225,7 +229,8 @@ def is_dead(process: str, pid: int | None, host: str | None) -> bool:
     return False
 
 
-def _size(count: float) -> str:
+def size_of(count: float) -> str:
+    """Bytes in a unit for people."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

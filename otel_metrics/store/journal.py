@@ -20,6 +20,11 @@ from otel_metrics.store.locks import FileLock
 _LOOK_AFTER_BYTES = 262_144  # so much of its own output makes a writer look at the file's size and name
 _DAY_NS = 86_400_000_000_000
 _DESK_WAIT_S = 10.0
+_RECENT_BYTES = 1 << 20
+
+
+class NotConfirmedError(OSError):
+    """The line is in the file, as at the level `process`; the disk did not confirm it."""
 
 
 class Journal:
@@ -79,12 +84,13 @@ class Journal:
 
     def _write(self, line: bytes) -> None:
         """Puts writer and number behind the fields of a line and writes it; a number is used up only by a line that is kept."""
-        self.written += 1
-        line = b"%s%s%d}\n" % (line[:-2], self._tail, self.written)
-        if self._torn:
-            line = b"\n" + line
-        size = len(line)
         try:
+            self.written += 1
+            number = self.written
+            line = b"%s%s%d}\n" % (line[:-2], self._tail, number)
+            if self._torn:
+                line = b"\n" + line
+            size = len(line)
             taken = os.write(self._descriptor, line)
             self._torn = taken < size
             if taken < size - 1:
@@ -93,11 +99,24 @@ class Journal:
         except OSError:
             self.written -= 1
             raise
+        except BaseException:  # a signal's handler raised: before the line was written, or behind it
+            if not self._has_written(number):
+                self.written -= 1
+            raise
+        self._since_look += size
         if self._durability == "strict":
-            os.fdatasync(self._descriptor)
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError as error:
+                raise NotConfirmedError(error.errno, error.strerror, str(self._layout.log_file)) from error
         else:
             self._unsynced = True
-        self._since_look += size
+
+    def _has_written(self, number: int) -> bool:
+        """Whether the line of this number is in the file; looked for where nothing else can tell."""
+        size = os.fstat(self._descriptor).st_size
+        recent = os.pread(self._descriptor, _RECENT_BYTES, max(0, size - _RECENT_BYTES))
+        return b"%s%d}" % (self._tail, number) in recent
 
     def look(self) -> None:
         """Follows a rotation that another process made, or makes one where the file is full or a day old."""
@@ -174,8 +193,8 @@ class Journal:
     def _rename_own(self) -> None:
         """Renames the file and makes the next one; nothing if another process has just done it."""
         if files.same_file(self._descriptor, self._layout.log_file):
-            files.rename_current(self._layout)
-            files.create_current(self._layout, to_disk=self._durability != "process")
+            number = files.rename_current(self._layout)
+            files.create_current(self._layout, number, to_disk=self._durability != "process")
 
     def _open(self) -> None:
         self._descriptor = self._open_current()
@@ -195,14 +214,12 @@ class Journal:
     def _greet(self) -> None:
         """Each file tells who writes to it, so that it can be read without the ones before it."""
         number = os.getpid()
-        self._write(
-            encode_line(
-                ProcessBegin(
-                    iso(time.time_ns()), "info", "process_started", f"Process {number} writes", number,
-                    socket.gethostname(), self._resource(), self.forwards,
-                )
-            )
+        greeting = ProcessBegin(
+            iso(time.time_ns()), "info", "process_started", f"Process {number} writes", number, socket.gethostname(),
+            self._resource(), self.forwards,
         )  # fmt: skip
+        with suppress(NotConfirmedError):  # the line that comes next says so
+            self._write(encode_line(greeting))
 
     def _open_current(self) -> int:
         """Opens the current log file with the shared lock held, making it where there is none."""
@@ -234,8 +251,8 @@ class Journal:
         """After a power failure the file may have lost lines that the tables have: new ones must not take their places."""
         with self._rotate_lock:
             if files.same_file(descriptor, self._layout.log_file):
-                files.rename_current(self._layout)
-                files.create_current(self._layout, to_disk=True)
+                number = files.rename_current(self._layout)
+                files.create_current(self._layout, number, to_disk=True)
 
     def _forked(self) -> None:
         """In a forked child: its own file, its own name; the parent's descriptor and locks are left alone."""

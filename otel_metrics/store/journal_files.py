@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import threading
 import time
 from contextlib import suppress
 from functools import cache
@@ -13,10 +12,14 @@ from typing import IO
 import msgspec
 
 from otel_metrics.model.records import FileBegin, encode_line
-from otel_metrics.model.times import iso
+from otel_metrics.model.times import iso, to_ns
 from otel_metrics.store.layout import StoreLayout, open_private
+from otel_metrics.store.lines import number_of
 
+_LINE_START = b'{"kind":"'
 _HEADER_START = b'{"kind":"file","journal_id":"'
+_LOOK_BYTES = 1 << 20
+_DRAFT_IS_LEFT_S = 60.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -43,19 +46,26 @@ def _decoded(first: bytes) -> FileBegin | None:
     if not first.startswith(_HEADER_START):
         return None
     try:
-        return msgspec.json.decode(first, type=FileBegin)
-    except msgspec.DecodeError:
+        header = msgspec.json.decode(first, type=FileBegin)
+        to_ns(header.timestamp)
+    except ValueError:  # no JSON, no text, no time
         return None
+    return header
 
 
-def create_current(layout: StoreLayout, *, to_disk: bool = False) -> None:
-    """Makes the current file where there is none. It appears whole under its name, by a link that only one can make."""
-    number = number_after_rotated(layout)
+def create_current(layout: StoreLayout, number: int | None = None, *, to_disk: bool = False) -> None:
+    """Makes the current file where there is none. It appears whole under its name, by a link that only one can make.
+
+    Without a `number` it is the one after all rotated files.
+    """
+    number = number or number_after_rotated(layout)
+    _remove_left_drafts(layout)
     header = FileBegin(
         os.urandom(12).hex(), iso(time.time_ns()), "debug", "journal_started", f"Journal file {number}", number, boot_id()
     )  # fmt: skip
-    draft = layout.log_file.with_name(f".{layout.log_file.name}.{os.getpid()}.{threading.get_ident()}")
-    descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    # A name of its own: one that an interrupted attempt left is a second name of a log, and would empty it.
+    draft = layout.log_file.with_name(f".{layout.log_file.name}.{os.getpid()}.{os.urandom(6).hex()}")
+    descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         line = encode_line(header)
         if os.write(descriptor, line) != len(line):
@@ -71,24 +81,58 @@ def create_current(layout: StoreLayout, *, to_disk: bool = False) -> None:
         sync_folder(layout.log_file.parent)
 
 
+def _remove_left_drafts(layout: StoreLayout) -> None:
+    """A draft that somebody died over is a second name of a log, whose data would outlive it."""
+    prefix = f".{layout.log_file.name}."
+    for entry in os.scandir(layout.log_file.parent):
+        with suppress(OSError):
+            status = entry.stat() if entry.name.startswith(prefix) and entry.name != layout.rotate_lock.name else None
+            if status is not None and (status.st_nlink > 1 or time.time() - status.st_mtime > _DRAFT_IS_LEFT_S):
+                os.unlink(entry.path)
+
+
 def number_after_rotated(layout: StoreLayout) -> int:
     """The number of the file that follows all rotated ones."""
     rotated = layout.rotated_files()
     return int(rotated[-1].name.rpartition(".")[2]) + 1 if rotated else 1
 
 
-def rename_current(layout: StoreLayout) -> None:
-    """Gives the current file the name of a rotated one. Call only while holding the rotate lock."""
+def rename_current(layout: StoreLayout) -> int:
+    """Gives the current file the name of a rotated one, and the number of the next. Call only while holding the rotate lock."""
     header = read_header(layout.log_file)
-    number = max(header.number if header else 1, number_after_rotated(layout))
+    number = header.number if header else 0
+    if number < 1 or layout.rotated_file(number).exists():  # else it followed all others when it was begun
+        number = number_after_rotated(layout)
     os.rename(layout.log_file, layout.rotated_file(number))
+    return number + 1
 
 
 def set_foreign_aside(layout: StoreLayout) -> None:
-    """A log file that is not ours (the seed's, or anything else) is kept under another name, never mixed or deleted."""
+    """A log file that is not ours (the seed's, or anything else) is kept under another name, never mixed or deleted.
+
+    One of ours that has lost its first line is rotated: its other lines are still to be read, and may be written to.
+    """
     path = layout.log_file
     if path.exists() and read_header(path) is None:
-        os.rename(path, path.with_name(f"{path.stem}.before.{time.time_ns()}{path.suffix}"))
+        if _has_own_lines(path):
+            rename_current(layout)
+        else:
+            os.rename(path, path.with_name(f"{path.stem}.before.{time.time_ns()}{path.suffix}"))
+
+
+def _has_own_lines(path: Path) -> bool:
+    with path.open("rb") as file:
+        return bool(first_own_line(file))
+
+
+def first_own_line(file: IO[bytes]) -> bytes:
+    """The first whole line of ours near the beginning of a file, or else near its end; empty if there is none."""
+    for start in (0, max(0, os.fstat(file.fileno()).st_size - _LOOK_BYTES)):
+        file.seek(start)
+        for line in file.read(_LOOK_BYTES).split(b"\n")[:-1]:
+            if line.startswith(_LINE_START) and number_of(line):
+                return line
+    return b""
 
 
 def share(descriptor: int) -> bool:

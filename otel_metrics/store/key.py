@@ -11,7 +11,7 @@ _LENGTH = 32
 def load_key(layout: StoreLayout, setting: str | None) -> bytes:
     """The key. Two processes that start at once agree: the file appears whole, by a link that only one can make."""
     if setting is not None:
-        return setting.encode()
+        return setting.encode("utf-8", "surrogatepass")
     path = layout.key_file
     for _ in range(2):
         try:

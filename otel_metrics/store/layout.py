@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from otel_metrics.store.aside import files_set_aside
+
 
 @dataclass(frozen=True, slots=True)
 class StoreLayout:
@@ -16,6 +18,11 @@ class StoreLayout:
     def key_file(self) -> Path:
         """The key of the id hashes, beside the database."""
         return self.database.with_name(self.database.name + ".key")
+
+    @property
+    def tombstones_file(self) -> Path:
+        """Keyed hashes of who was forgotten, beside the database."""
+        return self.database.with_name(self.database.name + ".forgotten")
 
     @property
     def drain_lock(self) -> Path:
@@ -32,6 +39,20 @@ class StoreLayout:
         """Journal lines that could not be read."""
         return self.log_file.with_name(f"{self.log_file.stem}.rejected")
 
+    @property
+    def forward_file(self) -> Path:
+        """How far each journal file has been sent on by OTLP."""
+        return self.log_file.with_name(f"{self.log_file.stem}.forward")
+
+    @property
+    def forward_lock(self) -> Path:
+        """Held by the one process that sends journal lines on."""
+        return self.log_file.with_name(f".{self.log_file.stem}.forward.lock")
+
+    def journal_files(self) -> list[Path]:
+        """Rotated files, oldest first, and the current one; one may go or be renamed between this look and the next."""
+        return [*self.rotated_files(), self.log_file]
+
     def rotated_file(self, number: int) -> Path:
         """The name that journal file `number` gets when it is rotated; higher is newer."""
         return self.log_file.with_name(f"{self.log_file.name}.{number:06d}")
@@ -45,6 +66,10 @@ class StoreLayout:
             if digits != entry and digits.isdigit():
                 found.append((int(digits), entry))
         return [self.log_file.with_name(name) for _, name in sorted(found)]
+
+    def damaged_files(self) -> list[Path]:
+        """Databases that were set aside as damaged, oldest first, each followed by what SQLite had beside it."""
+        return files_set_aside(self.database)
 
     def prepare(self) -> None:
         """Makes the folders, private to the owner."""

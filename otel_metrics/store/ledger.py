@@ -8,7 +8,7 @@ from pathlib import Path
 from otel_metrics.model.losses import Losses
 from otel_metrics.model.records import Json, Record, Tally, encode_line
 from otel_metrics.model.times import iso
-from otel_metrics.store.journal import Journal
+from otel_metrics.store.journal import Journal, NotConfirmedError
 
 _WARN_EVERY_S = 60.0
 
@@ -35,6 +35,9 @@ class JournalLedger:
         """Writes the record; False if it could not be kept, which is then counted and warned about once a minute."""
         try:
             self._journal.append(encode_line(record))
+        except NotConfirmedError as error:
+            self._losses.note("not_confirmed")
+            self._warn(f"records are kept, but the disk does not confirm them ({error})")
         except OSError as error:
             return self.lost(errno.errorcode.get(error.errno or 0, "OSError"), error)
         except Exception as error:  # a record from a stranger's span may hold anything; the bot must not see it
@@ -63,13 +66,13 @@ class JournalLedger:
     def lost(self, reason: str, error: Exception) -> bool:
         """Counts a record that could not be kept and warns about it, once a minute; always False."""
         count = self._losses.drop(reason)
+        self._warn(f"{count} records lost so far because they could not be written ({error})")
+        return False
+
+    def _warn(self, message: str) -> None:
         now = time.monotonic()
         if now >= self._next_warning:
             self._next_warning = now + _WARN_EVERY_S
             warnings.warn(
-                f"otel_metrics: {count} records lost so far because they could not be written ({error}); "
-                "the bot goes on, recording resumes by itself",
-                RuntimeWarning,
-                stacklevel=2,
+                f"otel_metrics: {message}; the bot goes on, recording resumes by itself", RuntimeWarning, stacklevel=3
             )
-        return False

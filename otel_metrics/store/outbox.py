@@ -135,6 +135,8 @@ def _read(path: Path, position: int, end: int, most: int, found: list[tuple[Sent
         file.seek(position)
         while position < end and most > 0:
             line = file.readline()
+            if not line:  # the file is shorter than what was read of it: its tail was lost, or it was rewritten
+                return end
             position += len(line)
             record = _record_in(line)
             if record is not None:

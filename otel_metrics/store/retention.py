@@ -8,9 +8,9 @@ from pathlib import Path
 
 from otel_metrics.model.times import iso
 from otel_metrics.store.cursor import load_cursor
-from otel_metrics.store.database import note_deletions
-from otel_metrics.store.journal_files import read_header
+from otel_metrics.store.database import note_deletions, roll_back
 from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.places import header_at
 
 _NS_PER_DAY = 86_400_000_000_000
 _TIME_OF = {
@@ -72,7 +72,7 @@ def prune_rows(connection: sqlite3.Connection, cutoff: str, pruned: Pruned) -> N
             note_deletions(connection)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        roll_back(connection)
         raise
 
 
@@ -104,7 +104,7 @@ def sealed_logs(connection: sqlite3.Connection, layout: StoreLayout) -> Iterator
     cursor = load_cursor(layout)
     for path in layout.rotated_files():
         with suppress(FileNotFoundError):
-            header, status = read_header(path), path.stat()
+            header, status = header_at(path), path.stat()
             if header is not None and header.journal_id in sealed:
                 unsent = 0 if cursor is None else cursor.unsent_bytes(header.journal_id, status.st_size)
                 yield SealedLog(path, unsent, status.st_mtime_ns)

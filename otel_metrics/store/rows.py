@@ -10,6 +10,7 @@ import msgspec
 
 from otel_metrics.model.records import (
     CorrectionMetric,
+    Forgotten,
     Json,
     OtherSpan,
     ProcessBegin,
@@ -180,6 +181,7 @@ LINES: dict[bytes, Line] = {
     b"log": Line(LOGS, _log_reader()),
     b"tally": _line(Tally, TALLIES),
     b"other": Line(None, _line(OtherSpan, SPANS).row_of),
+    b"forgotten": Line(None, _line(Forgotten, Target("", ("timestamp", "process"))).row_of),
 }
 """Every kind of line but the file's own header, which says nothing that belongs into a table."""
 

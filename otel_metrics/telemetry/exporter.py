@@ -129,7 +129,8 @@ class StoreSpanExporter(SpanExporter):
         self, kind: type[SpanEnded], span: ReadableSpan, context: SpanContext, session_id: str
     ) -> SpanEnded:
         attributes = span.attributes or {}
-        end_ns, start_ns = span.end_time or 0, span.start_time or 0
+        start_ns = span.start_time or 0
+        end_ns = max(start_ns, span.end_time or 0)  # the SDK takes both from a clock that may go back
         failed = span.status.status_code is StatusCode.ERROR
         error_type = attributes.get(names.ERROR_TYPE)
         scope = span.instrumentation_scope

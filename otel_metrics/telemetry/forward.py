@@ -21,6 +21,7 @@ from otel_metrics.background import Background
 from otel_metrics.errors import StoreError
 from otel_metrics.model.identity import IdHasher
 from otel_metrics.model.records import Json
+from otel_metrics.store.forks import GATE
 from otel_metrics.telemetry.readable import Readable
 
 if TYPE_CHECKING:
@@ -57,10 +58,8 @@ class Forwarder:
         self._background.start()
 
     def in_child(self) -> "Forwarder":
-        """One like this for a forked child, where this one's thread and connection do not exist."""
-        other = Forwarder(self._outbox, self._make_exporter, self._readable.hasher)
-        other.start()
-        return other
+        """One like this for a forked child, where this one's thread and connection do not exist; not started."""
+        return Forwarder(self._outbox, self._make_exporter, self._readable.hasher)
 
     def flush(self, timeout_s: float) -> bool:
         """Sends what is in the tables now; True if all of it was answered within the time."""
@@ -162,7 +161,8 @@ class Forwarder:
 
     def _export(self, spans: Sequence[ReadableSpan]) -> bool:
         if self._exporter is None:
-            self._exporter = self._make_exporter()
+            with GATE.loading():
+                self._exporter = self._make_exporter()
         return self._exporter.export(spans) is SpanExportResult.SUCCESS
 
     def _failed(self) -> None:

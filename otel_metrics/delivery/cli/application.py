@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from otel_metrics._version import __version__
-from otel_metrics.delivery.cli import asking, begin, upkeep
+from otel_metrics.delivery.cli import asking, begin, privacy, upkeep
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
@@ -35,7 +35,7 @@ def start(
 for panel, commands in {
     "Begin": (begin.demo,),
     "Ask": (asking.dashboard, asking.alerts, asking.sessions, asking.session, asking.queue, asking.sql),
-    "Take out and keep": (upkeep.export, upkeep.prune, upkeep.doctor),
+    "Take out and keep": (upkeep.export, privacy.backup, upkeep.prune, privacy.forget, upkeep.doctor),
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)

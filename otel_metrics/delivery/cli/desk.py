@@ -45,7 +45,7 @@ def settings_for(database: Path | None) -> Settings:
     """The settings of a command. A database that is named by an option has its log beside it, unless the environment says where."""
     arguments: dict[str, object] = {"database": database}
     # Whether the variable is set can not be told from the settings: it may name the very default.
-    if database is not None and not otel_environment("METRICS_LOG_FILE"):
+    if database is not None and database.name and not otel_environment("METRICS_LOG_FILE"):
         arguments["log_file"] = database.with_suffix(".jsonl")
     settings = load(arguments)
     if settings.database.absolute() == settings.log_file.absolute():

@@ -1,7 +1,7 @@
 """Owns the commands that do something to a store or a file: export, prune, doctor."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from otel_metrics.delivery.cli.options import Database, FileForm, Form, Printed
 from otel_metrics.delivery.cli.streams import note, output_console, print_json, show
 from otel_metrics.errors import SettingError
 from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.tables import MetricsStorage
+
+if TYPE_CHECKING:
+    from otel_metrics.store.health import Check
 
 _FORM_OF_SUFFIX = {
     ".csv": FileForm.CSV, ".json": FileForm.JSON, ".jsonl": FileForm.JSONL, ".ndjson": FileForm.JSONL,
@@ -45,11 +49,11 @@ def export(
 
 def _check_target(output: Path, layout: StoreLayout) -> None:
     """An export replaces the file of its name: never one of the store's, never a device."""
-    own = [layout.database, layout.log_file, layout.key_file, layout.rejected_file, *layout.rotated_files()]
-    target = output.absolute()
-    if any(target == path.absolute() or (target.exists() and path.exists() and target.samefile(path)) for path in own):
+    from otel_metrics.store.own_files import is_of_store
+
+    if is_of_store(layout, output):
         raise SettingError(f"{output} is a file of the store", "another file", "give another --output")
-    if target.exists() and not target.is_file():
+    if output.exists() and not output.is_file():
         raise SettingError(f"{output} is no plain file", "the name of a file to write", "give another --output")
 
 
@@ -90,17 +94,54 @@ def prune(database: Database = None, form: Printed = Form.TABLE) -> None:
         console.print(f"{'':>12}  {name} deleted", soft_wrap=True)
 
 
-def doctor(database: Database = None, form: Printed = Form.TABLE) -> None:
+def doctor(
+    database: Database = None,
+    form: Printed = Form.TABLE,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set what is damaged aside, read the logs again, make files private.")
+    ] = False,
+) -> None:
     """Check files, versions, journal and counts, and say what to do."""
     from otel_metrics.delivery.cli.rows import checks_table
     from otel_metrics.store.health import examine
 
     settings = settings_for(database)
-    checks = examine(storage_of(settings), settings)
+    storage = storage_of(settings)
+    done = _repair(storage) if repair and is_there(storage) else []
+    checks = [*done, *examine(storage, settings)]
     if form is Form.JSON:
-        print_json([{"name": one.name, "ok": one.ok, "found": one.found, "remedy": one.remedy} for one in checks])
+        print_json(
+            [
+                {"name": one.name, "ok": one.ok, "found": one.found, "remedy": one.remedy, "figures": one.figures}
+                for one in checks
+            ]
+        )
     else:
         show(checks_table(checks))
     wrong = [one for one in checks if one.ok is False]
     if wrong:
         raise typer.Exit(max(one.error.exit_status if one.error else 1 for one in wrong))
+
+
+def _repair(storage: MetricsStorage) -> "list[Check]":
+    """Repairs, and tells what was done in the form of the checks that follow."""
+    from otel_metrics.delivery.cli.progress import Work
+    from otel_metrics.store.health import Check
+
+    with Work("Repairing"):
+        done = storage.repair()
+    told = []
+    if done.set_aside is not None:
+        told.append(f"{done.damage}; it is kept as {done.set_aside.name}")
+    if done.read_back:
+        logs = ", ".join(f"{count:,} from {name}" for name, count in done.read_back.items())
+        told.append(f"records read again: {logs}{done.since and f'; they begin at {done.since}'}")
+    for name, salvaged in done.salvaged.items():
+        rows = ", ".join(f"{table} {count:,}" for table, count in salvaged.rows.items()) or "none that is not here"
+        unreadable = f"; {salvaged.unreadable:,} places could not be read" if salvaged.unreadable else ""
+        told.append(f"rows copied from {name}: {rows}{unreadable}")
+    if done.made_private:
+        told.append(f"made private: {', '.join(str(path) for path in done.made_private)}")
+    if done.drafts:
+        told.append(f"drafts of dead processes removed: {', '.join(path.name for path in done.drafts)}")
+    return [Check("repair", None, one) for one in told or ["there was nothing to do"]]
