@@ -52,7 +52,7 @@ def place_in(connection: sqlite3.Connection, file: IO[bytes], known: int | None)
 
 def _is_line_end(file: IO[bytes], offset: int) -> bool:
     if not 0 < offset <= os.fstat(file.fileno()).st_size:
-        return offset == 0
+        return False
     file.seek(offset - 1)
     return file.read(1) == b"\n"
 

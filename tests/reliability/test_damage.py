@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.cli import real
 from support.desk import desk
 from support.processes import finish, start
 from support.stores import layout_in
@@ -85,10 +86,10 @@ class Damage:
         return f"{self.harm} of {self.path.name}"
 
 
-def damage(folder: Path, chance: random.Random) -> Damage:
+def damage(folder: Path, chance: random.Random, places: tuple[str, ...]) -> Damage:
     """Does one: flipped bits, a cut, or a range of zero bytes, in one of the files."""
     layout = layout_in(folder)
-    place = chance.choice(PLACES)
+    place = chance.choice(places)
     path = {
         "database": layout.database, "wal": layout.database.with_name("metrics.db-wal"), "log": layout.log_file,
         "rotated": chance.choice(layout.rotated_files()), "key": layout.key_file, "rejected": layout.rejected_file,
@@ -192,12 +193,12 @@ def bot(folder: Path) -> Iterator[None]:
 class Case:
     """One damaged copy of the store, and what became of it."""
 
-    def __init__(self, pristine: Path, folder: Path, seed: int) -> None:
+    def __init__(self, pristine: Path, folder: Path, seed: int, places: tuple[str, ...] = PLACES) -> None:
         self.chance = random.Random(seed)
         self.folder = folder
         self.originals = {line for line in whole_lines(pristine) if is_whole(line)}
         shutil.copytree(pristine, folder)
-        self.damage = damage(folder, self.chance)
+        self.damage = damage(folder, self.chance, places)
         self.before = {path.name: path.read_bytes() for path in folder.iterdir()}
         self.statuses: list[int] = []
 
@@ -296,3 +297,33 @@ def test_damage_is_survived_and_mended(
         print(f"{times:5} {outcome}")
     if failures:
         raise ExceptionGroup(f"{len(failures)} of {count} damages", failures)
+
+
+REAL_BOT = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import otel_metrics as m
+service = m.configure(log_max_bytes=9000, log_backups=1000, drain_interval_s=0.02)
+for number in range(1000, 1020):
+    m.get_logger().info("step", "after the damage", number=number)
+while service.storage.account().in_journal:
+    service.flush()
+print(service.losses.dropped())
+m.shutdown()
+"""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damage_in_real_processes(pristine: Path, tmp_path: Path, seed: int) -> None:
+    """The same with a bot that drains in its background, and commands in processes of their own."""
+    case = Case(pristine, tmp_path / "case", 10_000 + seed, places=("database", "log", "rotated"))
+    for arguments in (("dashboard",), ("doctor",)):
+        result = real(*arguments, folder=case.folder, METRICS_LOG_BACKUPS="1000")
+        assert result.returncode in {0, 1, 3, 4}
+        assert "Traceback" not in result.stderr
+    assert not list(case.folder.glob("*.damaged-*"))
+    assert finish(start(REAL_BOT, case.folder)) == "{}\n"
+    lines = whole_lines(case.folder)
+    result = real("doctor", "--repair", folder=case.folder, METRICS_LOG_BACKUPS="1000")
+    assert result.returncode in {0, 1}, result
+    check_rows(case.folder / "metrics.db", case.originals & lines, is_altered=case.damage.place == "database")

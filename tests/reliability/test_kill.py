@@ -20,7 +20,7 @@ from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.tables import MetricsStorage
 
-LINES_A_PASS = 5
+LINES_A_PASS = 1
 JOBS = ["writer"] * 4 + ["drainer"] * 2 + ["dashboard_reader", "desk_reader"]
 
 

@@ -145,7 +145,7 @@ def test_doctor_tells_of_a_damaged_log(layout: StoreLayout, journal: Journal, st
     write(journal, 1, 2)
     journal.rotate()
     journal.close()
-    zero_header(layout.rotated_file(1))
+    take_header_away(layout.rotated_file(1))
     layout.rotated_file(2).write_text("somebody's notes\n")
     storage.drain()
     status, said = desk("doctor", "--database", layout.database)
