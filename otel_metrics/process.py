@@ -3,6 +3,7 @@
 import atexit
 import os
 import threading
+import time
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from otel_metrics.recording.timer import ProcessingTimer
     from otel_metrics.service import MetricsService
 
+_RETRY_AFTER_S = 2.0
+_NOT_STARTED = "not_started"
 _default: "MetricsService | None" = None
+_substitute: "MetricsService | None" = None
+_retry_at = 0.0
 _choosing = threading.RLock()
 
 
@@ -54,15 +59,31 @@ def get_metrics_service() -> "MetricsService":
 
 
 def _first_use() -> "MetricsService":
-    global _default
+    global _default, _substitute
     with _choosing:
         if _default is None:
+            if _substitute is not None and time.monotonic() < _retry_at:
+                _substitute.losses.drop(_NOT_STARTED)
+                return _substitute
             try:
                 _default = _make_service(load())
             except Exception as error:  # the bot must go on, even where nothing can be written
-                warnings.warn(f"otel_metrics: recording is off, {error}", RuntimeWarning, stacklevel=3)
-                _default = _make_service(Settings(enabled=False))
+                return _without_store(error)
+            if _substitute is not None:
+                _default.losses.drop(_NOT_STARTED, _substitute.losses.dropped()[_NOT_STARTED])
+                _substitute = None
         return _default
+
+
+def _without_store(error: Exception) -> "MetricsService":
+    """A service that records nothing, for the next seconds; calls are counted, and told when a store could be made."""
+    global _substitute, _retry_at
+    if _substitute is None:
+        warnings.warn(f"otel_metrics: recording is off for now, {error}", RuntimeWarning, stacklevel=4)
+        _substitute = _make_service(Settings(enabled=False))
+    _retry_at = time.monotonic() + _RETRY_AFTER_S
+    _substitute.losses.drop(_NOT_STARTED)
+    return _substitute
 
 
 def _make_service(settings: Settings, clock: "Clock | None" = None) -> "MetricsService":
@@ -74,9 +95,9 @@ def _make_service(settings: Settings, clock: "Clock | None" = None) -> "MetricsS
 
 def shutdown() -> None:
     """Ends the process's service; the next use makes a new one."""
-    global _default
+    global _default, _substitute
     with _choosing:
-        service, _default = _default, None
+        service, _default, _substitute = _default, None, None
     if service is not None:
         service.shutdown()
 

@@ -1,5 +1,6 @@
 """The process's own service: made at first use, replaced by `configure()`, ended by `shutdown()`."""
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,29 @@ def test_importing_the_package_loads_no_desk_library(tmp_path: Path) -> None:
         print(sorted(heavy & set(sys.modules)))
     """
     assert run(code, tmp_path) == "[]\n"
+
+
+def test_first_use_that_fails_is_tried_again(tmp_path: Path) -> None:
+    """A bot whose store can not be made at first records as soon as it can, and the calls until then are counted."""
+    code = """
+        import pathlib, time, warnings
+        warnings.simplefilter("ignore")
+        import otel_metrics
+        from otel_metrics import process
+        process._RETRY_AFTER_S = 0.05
+        blocked = pathlib.Path("blocked")
+        blocked.write_text("a file where a folder is to be")
+        for _ in range(3):
+            otel_metrics.record_system_metric("m", 1)
+        blocked.unlink()
+        time.sleep(0.06)
+        otel_metrics.record_system_metric("m", 2)
+        service = otel_metrics.get_metrics_service()
+        service.flush()
+        print(service.sql("SELECT value FROM system_metrics"), service.storage.account().dropped)
+    """
+    told = run(
+        f"import os; os.chdir({str(tmp_path)!r})\n" + textwrap.dedent(code), tmp_path,
+        METRICS_DATABASE="blocked/metrics.db", METRICS_LOG_FILE="blocked/metrics.jsonl",
+    )  # fmt: skip
+    assert told == "[{'value': '2'}] {'not_started': 3}\n"

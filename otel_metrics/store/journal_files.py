@@ -76,7 +76,7 @@ def create_current(layout: StoreLayout, number: int | None = None, *, to_disk: b
             os.link(draft, layout.log_file)
     finally:
         os.close(descriptor)
-        draft.unlink()
+        draft.unlink(missing_ok=True)  # whoever made the next file may have taken it for one that was left
     if to_disk:
         sync_folder(layout.log_file.parent)
 
@@ -87,8 +87,22 @@ def _remove_left_drafts(layout: StoreLayout) -> None:
     for entry in os.scandir(layout.log_file.parent):
         with suppress(OSError):
             status = entry.stat() if entry.name.startswith(prefix) and entry.name != layout.rotate_lock.name else None
-            if status is not None and (status.st_nlink > 1 or time.time() - status.st_mtime > _DRAFT_IS_LEFT_S):
+            if status is not None and (status.st_nlink > 1 or _is_of_the_dead(entry.name.removeprefix(prefix), status)):
                 os.unlink(entry.path)
+
+
+def _is_of_the_dead(rest: str, status: os.stat_result) -> bool:
+    """Whether a draft's process is gone. Not by its number alone, which may be one of another container's."""
+    number = rest.partition(".")[0]
+    if not number.isdigit() or time.time() - status.st_mtime < _DRAFT_IS_LEFT_S:
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def number_after_rotated(layout: StoreLayout) -> int:

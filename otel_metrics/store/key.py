@@ -1,6 +1,8 @@
 """Owns the key of the id hashes: a setting, or a file of 32 random bytes beside the database, made once."""
 
+import errno
 import os
+from contextlib import suppress
 
 from otel_metrics.errors import StoreDamaged
 from otel_metrics.store.layout import StoreLayout, open_private
@@ -33,13 +35,13 @@ def _create(layout: StoreLayout) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        os.write(descriptor, os.urandom(_LENGTH))
-        os.fsync(descriptor)
+        try:
+            if os.write(descriptor, os.urandom(_LENGTH)) != _LENGTH:
+                raise OSError(errno.ENOSPC, "the disk took only a part of the key", str(path))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with suppress(FileExistsError):  # another process was first; its key counts
+            os.link(draft, path)
     finally:
-        os.close(descriptor)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass  # another process was first; its key counts
-    finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)

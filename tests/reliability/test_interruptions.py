@@ -44,6 +44,7 @@ def record_under_interrupts(name: str, interrupts: int) -> None:
     def interrupt(*_: object) -> None:
         raise Interrupted
 
+    keep(f"{name}.first", 0)  # what is loaded at the first use takes longer than there is time later
     sys.unraisablehook = lambda _: None  # Python passes over what is raised in a callback of a weak reference
     signal.signal(signal.SIGALRM, interrupt)
     for generation in range(interrupts):

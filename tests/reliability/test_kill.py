@@ -117,8 +117,10 @@ class Crowd:
         layout = layout_in(self._folder)
         self.most_bytes = max(self.most_bytes, waiting_bytes(layout))
         begun = time.monotonic()
-        MetricsStorage(layout, Settings(database=layout.database, log_file=layout.log_file)).drain(10.0)
+        storage = MetricsStorage(layout, Settings(database=layout.database, log_file=layout.log_file))
+        storage.drain(10.0)
         self.longest_s = max(self.longest_s, time.monotonic() - begun)
+        storage.prune()  # who died between the end of a log and this left one too many
         assert len(layout.rotated_files()) <= Settings().log_backups
         return reopen(self._folder, self._nursery.kept)
 

@@ -130,7 +130,10 @@ class Clients:
 def recorded(folder: Path) -> tuple[Counter[str], Counter[str], int]:
     """Requests by their stages and by their values, and how often an application was made."""
     layout = layout_in(folder)
-    MetricsStorage(layout, Settings(database=layout.database, log_file=layout.log_file)).drain(10.0)
+    storage = MetricsStorage(layout, Settings(database=layout.database, log_file=layout.log_file))
+    storage.drain(10.0)
+    account = storage.account()
+    assert account.emitted == account.stored, account.equation()
     with closing(sqlite3.connect(layout.database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         stages = connection.execute("SELECT metadata ->> 'request' FROM processing_metrics WHERE session_id = 'web'")

@@ -283,6 +283,7 @@ def reopen(folder: Path, kept: dict[str, int]) -> Found:
         (rejected,) = connection.execute("SELECT coalesce(sum(rejected), 0) FROM journal_files").fetchone()
         (running,) = connection.execute("SELECT count(*) FROM running").fetchone()
     assert account.missing == account.in_journal == 0, told
+    assert account.emitted == account.stored + sum(account.dropped.values()), told
     stages, values = totals
     return Found(stages, values, rejected, running, account)
 

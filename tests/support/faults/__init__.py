@@ -1,4 +1,4 @@
-"""Faults at the edge of a process, on order: file calls that fail, stop short or kill it, and a clock that jumps.
+"""Faults at the edge of a process, on order: file calls that fail, stop short, stop or kill it, and a clock that jumps.
 
 A small library (`edge.c`) is preloaded into real processes; what it does stands in a file that is mapped into them and
 into the test, so that orders take effect at once while they live:
@@ -59,6 +59,7 @@ class _Action(IntEnum):
     SHORTEN = 2
     KILL_BEFORE = 3
     KILL_AFTER = 4
+    STOP_AFTER = 5
 
 
 class _Edge(ctypes.Structure):
@@ -119,6 +120,10 @@ class Faults:
         """Kills the process by SIGKILL at a call: before the system has done it, or after."""
         action = _Action.KILL_AFTER if after else _Action.KILL_BEFORE
         self._order(action, text, operations, first=first, times=FOREVER, pid=pid)
+
+    def stop(self, text: str, operations: Operation, *, first: int, pid: int = 0) -> None:
+        """Stops the process when the system has done a call, until somebody sends SIGCONT."""
+        self._order(_Action.STOP_AFTER, text, operations, first=first, pid=pid)
 
     def heal(self) -> None:
         """Takes the order back. What was counted stands until the next one."""
@@ -186,6 +191,15 @@ def _built(tmp_path: Path) -> Path:
         assert done.returncode == 0, done.stderr
         draft.replace(library)
     return library
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process has been stopped; of one that is gone it is not true."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    return status.rpartition(") ")[2].startswith("T")
 
 
 KILLED = -signal.SIGKILL

@@ -1,4 +1,4 @@
-/* Owns the edge between a process and the system, preloaded: file calls that fail, stop short or kill, and a shifted clock.
+/* Owns the edge between a process and the system, preloaded: file calls that fail, stop short, stop or kill, and a shifted clock.
  *
  * What is to happen stands in a small file that the process and the test share in memory (FAULTS_FILE); `struct edge`
  * here and `_Edge` in __init__.py are one layout. Calls go straight to the kernel, so no call passes here twice. */
@@ -29,7 +29,7 @@
 #undef ftruncate64
 
 enum { OPEN = 1, READ = 2, WRITE = 4, SYNC = 8, RENAME = 16, LINK = 32, TRUNCATE = 64, UNLINK = 128 };
-enum { COUNT, FAIL, SHORTEN, KILL_BEFORE, KILL_AFTER };
+enum { COUNT, FAIL, SHORTEN, KILL_BEFORE, KILL_AFTER, STOP_AFTER };
 enum { LOGGED = 8192, TEXT = 256 };
 
 struct edge {
@@ -57,6 +57,13 @@ __attribute__((constructor)) static void join_edge(void) {
     void *shared = mmap(NULL, sizeof(struct edge), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     syscall(SYS_close, fd);
     if (shared != MAP_FAILED) edge = shared;
+}
+
+/* Until somebody sends SIGCONT. */
+static void stop(void) {
+    int saved = errno;
+    syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP);
+    errno = saved;
 }
 
 static void die(void) {
@@ -105,6 +112,8 @@ static long refused(void) {
         long result = (call);             \
         if (suffered == KILL_AFTER)       \
             die();                        \
+        if (suffered == STOP_AFTER)       \
+            stop();                       \
         return result;                    \
     } while (0)
 
