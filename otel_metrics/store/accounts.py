@@ -72,17 +72,21 @@ def _waiting(connection: sqlite3.Connection, layout: StoreLayout) -> dict[str, t
     """By writer: lines behind the drained part of the journal, and the highest number among them."""
     offsets: dict[str, int] = dict(connection.execute("SELECT journal_id, offset FROM journal_files").fetchall())
     waiting: dict[str, tuple[int, int]] = {}
-    for path in layout.journal_files():
-        for writer, (count, highest) in _undrained(path, offsets).items():
-            before, high = waiting.get(writer, (0, 0))
-            waiting[writer] = before + count, max(high, highest)
+    seen: set[str] = set()
+    # The current file first: if it is rotated meanwhile, it is among the others then and is not counted twice.
+    for listing in (lambda: [layout.log_file], layout.rotated_files):
+        for path in listing():
+            for writer, (count, highest) in _undrained(path, offsets, seen).items():
+                before, high = waiting.get(writer, (0, 0))
+                waiting[writer] = before + count, max(high, highest)
     return waiting
 
 
-def _undrained(path: Path, offsets: dict[str, int]) -> dict[str, tuple[int, int]]:
+def _undrained(path: Path, offsets: dict[str, int], seen: set[str]) -> dict[str, tuple[int, int]]:
     with suppress(FileNotFoundError), path.open("rb") as file:
         header = header_in(file)
-        if header is not None:
+        if header is not None and header.journal_id not in seen:
+            seen.add(header.journal_id)
             file.seek(offsets.get(header.journal_id, 0))
             return tally_of(line.rstrip(b"\n") for line in file)
     return {}

@@ -63,6 +63,8 @@ def examine(storage: MetricsStorage, settings: Settings) -> list[Check]:
             ]
         checks.append(_records(storage.account()))
     except (StoreDamaged, StoreNewer, StoreError) as error:
+        if all(one.name != "database" for one in checks):  # nothing could be asked of the tables
+            checks += damage(None, storage.layout)
         checks.append(Check("database", False, error.found, error.remedy, error))
     checks.append(Check("recording", None, "on" if settings.enabled else "switched off by ENABLE_METRICS"))
     return checks

@@ -3,8 +3,10 @@
 import hashlib
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -12,6 +14,7 @@ from otel_metrics.model.records import FileBegin
 from otel_metrics.store.journal_files import first_own_line, header_in
 from otel_metrics.store.lines import number_of, writer_of
 
+_FIRST_LINES = 15
 _LAST = "CAST(last AS INTEGER)"  # a damaged database may hold anything here
 
 
@@ -46,8 +49,7 @@ def place_in(connection: sqlite3.Connection, file: IO[bytes], known: int | None)
             return known
     elif _is_unread(connection, file):
         return 0
-    last: dict[str, int] = dict(connection.execute(f"SELECT process, {_LAST} FROM ledgers").fetchall())
-    return _first_unread(file, last)
+    return _first_unread(file, _read_up_to(connection, file))
 
 
 def _is_line_end(file: IO[bytes], offset: int) -> bool:
@@ -58,22 +60,44 @@ def _is_line_end(file: IO[bytes], offset: int) -> bool:
 
 
 def _is_unread(connection: sqlite3.Connection, file: IO[bytes]) -> bool:
-    """Whether the first line with a number has not been read yet."""
-    for _, writer, number in _numbered(file):
+    """Whether most of the first lines with a number have not been read yet."""
+    new = old = 0
+    for _, writer, number in islice(_numbered(file), _FIRST_LINES):
         row = connection.execute(f"SELECT {_LAST} FROM ledgers WHERE process = ?", (writer,)).fetchone()
-        return row is None or number > row[0]
-    return True
+        is_new = row is None or number > row[0]
+        new, old = new + is_new, old + (not is_new)
+    return new >= old
+
+
+def _read_up_to(connection: sqlite3.Connection, file: IO[bytes]) -> dict[str, int]:
+    """For each writer the number up to which its lines in this file have been read.
+
+    Where as many of its lines are missing as this file has, these may be the missing ones: a later file was read first.
+    """
+    ledgers = {
+        process: (last, last - base - stored)
+        for process, last, base, stored in connection.execute(
+            "SELECT process, CAST(last AS INTEGER), CAST(base AS INTEGER), CAST(stored AS INTEGER) FROM ledgers"
+        )
+    }
+    numbers = ((writer, number) for _, writer, number in _numbered(file) if writer in ledgers)
+    here = Counter(writer for writer, number in numbers if number <= ledgers[writer][0])
+    return {writer: ledgers[writer][0] for writer, count in here.items() if ledgers[writer][1] < count}
 
 
 def _first_unread(file: IO[bytes], last: dict[str, int]) -> int:
-    """Where the first line begins that has not been read; a single number among others that seems new is taken for damage."""
-    found = None
+    """Where the first line begins that has not been read: the place before which most lines are old, and most are new behind.
+
+    So numbers and names that are damaged themselves do not lead astray.
+    """
+    place: int | None = 0
+    surplus = most = 0
     for start, writer, number in _numbered(file):
-        is_new = number > last.get(writer, 0)
-        if is_new and found is not None:
-            return found
-        found = start if is_new else None
-    return _end_of_lines(file) if found is None else found
+        place = start if place is None else place
+        surplus += 1 if number <= last.get(writer, 0) else -1
+        if surplus > most:
+            place, most = None, surplus
+    return _end_of_lines(file) if place is None else place
 
 
 def _numbered(file: IO[bytes]) -> Iterator[tuple[int, str, int]]:

@@ -1,6 +1,7 @@
 """Owns the mending of a damaged database: it is set aside, and one is made anew from the journal, within retention."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from otel_metrics.store.tidying import make_private, remove_stale_drafts
 from otel_metrics.store.tombstones import Tombstones
 
 if TYPE_CHECKING:
+    from otel_metrics.store.drain import DrainReport
     from otel_metrics.store.tables import MetricsStorage
 
 _NS_PER_DAY = 86_400_000_000_000
@@ -47,17 +49,48 @@ def fault_of(database: Path) -> str:
         return error.found
 
 
-def set_damaged_aside(layout: StoreLayout, lock: FileLock, timeout_s: float = 0.0) -> Path | None:
-    """Sets the database aside if it is damaged, and gives its new name.
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What was wrong, the new name of what was set aside, and the drain that followed; nothing may have been wrong."""
+
+    damage: str
+    set_aside: Path | None
+    report: "DrainReport"
+
+
+def mend(layout: StoreLayout, lock: FileLock, drain: "Callable[[], DrainReport]", timeout_s: float) -> Mended:
+    """Sets a damaged database aside, and drains. There is damage that shows only when SQLite refuses to write."""
+    damage, aside = set_damaged_aside(layout, lock, timeout_s)
+    inode = _inode_of(layout.database)
+    try:
+        return Mended(damage, aside, drain())
+    except StoreDamaged as error:
+        if aside is not None or not isinstance(error.__cause__, sqlite3.DatabaseError):
+            raise
+    damage, aside = set_damaged_aside(layout, lock, timeout_s, refused_inode=inode)
+    return Mended(damage, aside, drain())
+
+
+def set_damaged_aside(
+    layout: StoreLayout, lock: FileLock, timeout_s: float = 0.0, refused_inode: int = 0
+) -> tuple[str, Path | None]:
+    """Sets the database aside if it is damaged, or still the one that SQLite refused; gives why, and its new name.
 
     None where it is sound: another process may have made a new one while this one waited for the lock.
     """
     if not lock.acquire(timeout_s):
-        return None
+        return "", None
     try:
-        return set_aside(layout.database) if fault_of(layout.database) else None
+        damage = fault_of(layout.database)
+        if not damage and refused_inode and refused_inode == _inode_of(layout.database):
+            damage = "SQLite refuses to write to it"
+        return damage, set_aside(layout.database) if damage else None
     finally:
         lock.release()
+
+
+def _inode_of(path: Path) -> int:
+    return path.stat().st_ino if path.exists() else 0
 
 
 def finish_rebuilding(connection: sqlite3.Connection, retention_days: float) -> None:
@@ -103,11 +136,10 @@ def repair(storage: "MetricsStorage", retention_days: float, hasher: IdHasher | 
     layout, done = storage.layout, Repaired()
     lock = FileLock(layout.drain_lock)
     with lock:
-        done.damage = fault_of(layout.database)
-        if done.damage:
-            done.set_aside = set_aside(layout.database)
         done.drafts = remove_stale_drafts(layout)
-    if storage.drain(_WAIT_S).held:
+    mended = mend(layout, lock, lambda: storage.drain(_WAIT_S), _WAIT_S)
+    done.damage, done.set_aside = mended.damage, mended.set_aside
+    if mended.report.held:
         raise StoreError(
             f"another process has been moving the log into the tables for {_WAIT_S:g} s", "that it ends",
             "run `otel-metrics doctor --repair` again",

@@ -198,7 +198,6 @@ def _drop_known(connection: sqlite3.Connection, table: str, until: str) -> None:
 
     Rows stand in the order in which they came. One that is old alone among younger ones has a damaged time.
     """
-    connection.execute(f"DELETE FROM staged WHERE timestamp IN (SELECT timestamp FROM {table})")
     if until:
         connection.execute(
             "DELETE FROM staged WHERE rowid > (SELECT coalesce(max(rowid), 0) FROM ("
@@ -206,3 +205,4 @@ def _drop_known(connection: sqlite3.Connection, table: str, until: str) -> None:
             "FROM staged) WHERE old AND before) OR timestamp >= :until",
             {"until": until},
         )
+    connection.execute(f"DELETE FROM staged WHERE timestamp IN (SELECT timestamp FROM {table})")

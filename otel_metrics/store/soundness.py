@@ -81,6 +81,8 @@ def _fault_of_tables(connection: sqlite3.Connection) -> str:
         expected = tables(version).get(table, {})
         if list(columns_of(connection, table).items()) != list(expected.items()):
             return f"table {table} is not as it was made"
+    if list(columns_of(connection, "sqlite_sequence")) != ["name", "seq"]:
+        return "table sqlite_sequence is not as it was made"
     counters = dict(connection.execute("SELECT name, value FROM counters").fetchall())
     if not all(isinstance(counters.get(name), int) for name in ("seq", "deletions")):
         return "the counters are gone"

@@ -80,21 +80,21 @@ class MetricsStorage:
         return report
 
     def _mend(self, damage: StoreDamaged, timeout_s: float) -> "DrainReport":
-        from otel_metrics.store.repair import set_damaged_aside
+        from otel_metrics.store.repair import mend
 
         try:
-            aside = set_damaged_aside(self.layout, self._drain.leading(), timeout_s)
+            mended = mend(self.layout, self._drain.leading(), lambda: self._drain.run(timeout_s), timeout_s)
         except OSError:
             raise damage from None  # nothing can be renamed here; the journal keeps everything
-        report = self._drain.run(timeout_s)
-        if aside is not None:
+        if mended.set_aside is not None:
             warnings.warn(
-                f"otel_metrics: {self.layout.database} was damaged; it is kept as {aside.name}, and {report.stored} records "
-                "were read again from the log; `otel-metrics doctor --repair` saves what else can be read",
+                f"otel_metrics: {self.layout.database} was damaged; it is kept as {mended.set_aside.name}, and "
+                f"{mended.report.stored} records were read again from the log; `otel-metrics doctor --repair` saves what "
+                "else can be read",
                 RuntimeWarning,
                 stacklevel=2,
             )
-        return report
+        return mended.report
 
     def _finish_rebuilding(self, connection: "sqlite3.Connection") -> None:
         from otel_metrics.store.repair import finish_rebuilding
@@ -194,6 +194,7 @@ class MetricsStorage:
                 account = account_of(connection, self.layout)
             if not account.missing:  # a log that is read to its end and deleted meanwhile shows in the next look
                 break
+            time.sleep(0.05)
         return account
 
     def reading(self) -> "AbstractContextManager[sqlite3.Connection]":

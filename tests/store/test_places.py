@@ -167,16 +167,18 @@ def test_living_writers_lose_nothing_when_their_log_is_damaged(
     write(journal, 4)
     write(other, 5)
     storage.drain()
+    newcomer = Journal(layout, max_bytes=10**6)
+    write(newcomer, 6)
     journal.look()
-    write(other, 6)
-    write(journal, 7)
+    write(other, 7)
+    write(journal, 8)
     storage.drain()
     other.look()
-    write(other, 8)
-    journal.close()
-    other.close()
+    write(other, 9)
+    for one in (journal, other, newcomer):
+        one.close()
     storage.drain()
-    assert stored(layout) == list(range(9))
+    assert stored(layout) == list(range(10))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -253,14 +255,30 @@ def test_wrong_note_of_where_to_read_on_is_mended(
     assert storage.account().missing == 0
 
 
-def test_one_damaged_number_does_not_lead_back(layout: StoreLayout, journal: Journal, storage: MetricsStorage) -> None:
-    """A line whose number is damaged, and seems new, does not make all lines behind it be read again."""
+def test_damaged_numbers_do_not_lead_astray(layout: StoreLayout, journal: Journal, storage: MetricsStorage) -> None:
+    """Lines whose numbers or writers are damaged, and seem new or old, change nothing about those behind them."""
     write(journal, *range(20))
     storage.drain()
-    content = layout.log_file.read_bytes()
-    layout.log_file.write_bytes(content.replace(b'"nth":7}', b'"nth":77}'))
-    other_id(layout.log_file)
-    write(journal, 20, 21)
+    write(journal, *range(20, 30))
     journal.close()
+    content = layout.log_file.read_bytes()
+    for number, harmed in {7: 77, 8: 88, 18: 98, 26: 2}.items():
+        content = content.replace(b'"nth":%d}' % number, b'"nth":%d}' % harmed)
+    first = content.index(b'"process":"') + len(b'"process":"')
+    layout.log_file.write_bytes(content[:first] + b"x" + content[first + 1 :])
+    other_id(layout.log_file)
     storage.drain()
-    assert stored(layout) == list(range(22))
+    assert stored(layout) == list(range(30))
+
+
+def test_logs_in_the_wrong_order_are_all_read(layout: StoreLayout, journal: Journal, storage: MetricsStorage) -> None:
+    """A log that is read before an older one, because somebody renamed it, does not make the older one seem read."""
+    for number in range(5):
+        write(journal, *range(number * 10, number * 10 + 10))
+        journal.rotate()
+    journal.close()
+    layout.rotated_file(5).rename(layout.rotated_file(0))
+    layout.rotated_file(3).rename(layout.rotated_file(7))
+    storage.drain()
+    assert stored(layout) == list(range(50))
+    assert storage.account().missing == 0

@@ -19,8 +19,11 @@ import otel_metrics
 from otel_metrics import MetricsService
 from otel_metrics.errors import StoreDamaged
 from otel_metrics.model.identity import IdHasher
+from otel_metrics.model.times import iso
 from otel_metrics.settings import Settings, load
 from otel_metrics.store.key import load_key
+from otel_metrics.store.locks import FileLock
+from otel_metrics.store.repair import set_damaged_aside
 from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.store.tombstones import bury
 from otel_metrics.testing import SteppedClock, temporary_service
@@ -101,16 +104,18 @@ def test_a_bot_sets_a_damaged_database_aside_and_makes_it_anew(tmp_path: Path) -
 
 
 def test_figures_are_right_again_in_the_bot_that_mended(tmp_path: Path) -> None:
-    """A service that had answered from the old database answers from the new one."""
-    with temporary_service(tmp_path, strict=False, log_max_bytes=5000) as service:
-        for number in range(50):
+    """A service that had answered from the old database answers from the new one, which begins where the log begins."""
+    with temporary_service(tmp_path, strict=False, log_max_bytes=5000, log_backups=1) as service:
+        for number in range(100):
             service.record_system_metric("number", number)
-        query = "SELECT count(*) AS n, count(DISTINCT value) AS different FROM system_metrics"
-        assert service.sql(query) == [{"n": 50, "different": 50}]
+        query = "SELECT count(*) AS n FROM system_metrics"
+        assert service.sql(query) == [{"n": 100}]
         spoil(service.settings.database)
-        service.record_system_metric("number", 50)
+        service.record_system_metric("number", 100)
         with pytest.warns(RuntimeWarning, match="was damaged"):
-            assert service.sql(query) == [{"n": 51, "different": 51}]
+            answer = service.sql(query)
+        assert answer == [{"n": count(service.settings.database, "system_metrics")}]
+        assert answer[0]["n"] < 100
 
 
 def test_a_desk_sets_nothing_aside(tmp_path: Path) -> None:
@@ -133,6 +138,43 @@ def test_bots_that_find_the_damage_at_once_set_it_aside_once(tmp_path: Path) -> 
     assert len(list(tmp_path.glob("metrics.db.damaged-*Z"))) == 1
     storage_of(tmp_path).drain()
     assert numbers(database) == [-1] * 4 + list(range(60))
+
+
+def test_a_bot_that_waited_leaves_the_new_database(tmp_path: Path) -> None:
+    """Who met the damage and gets its turn when another process has mended it looks again, and sets nothing aside."""
+    database = made(tmp_path)
+    spoil(database)
+    with pytest.warns(RuntimeWarning, match="was damaged"):
+        storage_of(tmp_path, in_bot=True).drain()
+    before = database.stat().st_ino
+    layout = layout_in(tmp_path)
+    assert set_damaged_aside(layout, FileLock(layout.drain_lock)) == ("", None)
+    assert database.stat().st_ino == before
+
+
+def test_a_write_ahead_log_without_its_database_is_kept(tmp_path: Path) -> None:
+    """Where the database is emptied or gone SQLite would delete the log beside it: a desk says that it is damaged, a bot keeps it and begins anew."""
+    database = made(tmp_path / "living")
+    with storage_of(tmp_path / "living").reading():
+        run(BOT, tmp_path / "living", "10", "1000")
+        for harm in ("emptied", "gone"):
+            shutil.copytree(tmp_path / "living", tmp_path / harm)
+    assert database.exists()
+    os.truncate(tmp_path / "emptied" / "metrics.db", 0)
+    (tmp_path / "gone" / "metrics.db").unlink()
+    for harm in ("emptied", "gone"):
+        folder = tmp_path / harm
+        log = (folder / "metrics.db-wal").read_bytes()
+        assert len(log) > 10_000
+        for command in ("sessions", "doctor"):
+            status, said = desk(command, "--database", folder / "metrics.db")
+            assert status == 3
+            assert "it is empty beside its write-ahead log" in said
+        assert (folder / "metrics.db-wal").read_bytes() == log
+        finish(start(MEND, folder))
+        (aside,) = folder.glob("metrics.db.damaged-*-wal")
+        assert aside.read_bytes() == log
+        assert numbers(folder / "metrics.db") == sorted([-1, *range(60), *range(10)])
 
 
 @needs_faults
@@ -276,6 +318,21 @@ def test_repair_brings_back_the_rest_after_a_bot_has_mended(tmp_path: Path) -> N
     assert counts(database) == {**before, "system_metrics": 201}
 
 
+def test_repair_does_not_take_a_damaged_row_for_another_one(tmp_path: Path) -> None:
+    """Rows without a key, whose texts or times are damaged, do not come back beside the sound ones that the log has."""
+    database = made(tmp_path)
+    yesterday = iso(time.time_ns() - DAY_S * 10**9)
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE logs SET message = 'a stop' WHERE id = 7")
+        connection.execute("UPDATE logs SET timestamp = ? WHERE id = 9", (yesterday,))
+        connection.execute("UPDATE system_metrics SET timestamp = ?, value = '99' WHERE id = 30", (yesterday,))
+        connection.execute("UPDATE counters SET name = 'sEq' WHERE name = 'seq'")
+    assert desk("doctor", "--repair", "--database", database)[0] == 0
+    assert numbers(database) == list(range(60))
+    assert {row["message"] for row in rows(database, "logs")} == {"a step"}
+    assert count(database, "logs") == 60
+
+
 def test_repair_copies_nobody_who_was_forgotten(tmp_path: Path) -> None:
     """From a database that was set aside, people who were forgotten since are left where they are."""
     storage = make_people(tmp_path)
@@ -337,6 +394,10 @@ def test_doctor_lists_what_was_set_aside(tmp_path: Path) -> None:
     spoil(database)
     assert desk("doctor", "--database", database)[0] == 3
     finish(start(MEND, tmp_path))
+    overwritten = database.read_bytes()
+    database.write_bytes(b"no database")
+    assert "copies what can still be read" in desk("doctor", "--database", database)[1]
+    database.write_bytes(overwritten)
     status, said = desk("doctor", "--database", database)
     assert status == 0, said
     assert "is damaged: `otel-metrics doctor --repair` copies what can still be read" in said

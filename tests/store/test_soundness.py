@@ -65,6 +65,10 @@ LOGICAL = [
     ("UPDATE counters SET value = 0.5 WHERE name = 'deletions'", "the counters are gone"),
     ("DROP TABLE spans", "table spans is not as it was made"),
     ("ALTER TABLE logs RENAME COLUMN message TO massage", "table logs is not as it was made"),
+    (
+        "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_sequence(a)' WHERE name LIKE '%sequ%'",
+        "table sqlite_sequence is not as it was made",
+    ),
     ("PRAGMA user_version = 1", "table processes is not as it was made"),
 ]
 
@@ -73,7 +77,8 @@ LOGICAL = [
 def test_damage_that_sqlite_does_not_see_is_found(database: Path, statement: str, fault: str) -> None:
     """Values, tables and counters that no program of ours wrote are called damage, by the doctor too; a repair makes an end of them."""
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute(statement)
+        connection.executescript(statement)
+    with closing(sqlite3.connect(database)) as connection:
         assert fault in fault_in(connection)
     status, said = desk("doctor", "--database", database)
     assert status == 3 or "user_version" in statement, said
