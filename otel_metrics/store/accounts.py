@@ -74,11 +74,12 @@ def _waiting(connection: sqlite3.Connection, layout: StoreLayout) -> dict[str, t
     waiting: dict[str, tuple[int, int]] = {}
     seen: set[str] = set()
     # The current file first: if it is rotated meanwhile, it is among the others then and is not counted twice.
-    for listing in (lambda: [layout.log_file], layout.rotated_files):
-        for path in listing():
-            for writer, (count, highest) in _undrained(path, offsets, seen).items():
-                before, high = waiting.get(writer, (0, 0))
-                waiting[writer] = before + count, max(high, highest)
+    tallies = [_undrained(layout.log_file, offsets, seen)]
+    tallies += [_undrained(path, offsets, seen) for path in layout.rotated_files()]
+    for tally in tallies:
+        for writer, (count, highest) in tally.items():
+            before, high = waiting.get(writer, (0, 0))
+            waiting[writer] = before + count, max(high, highest)
     return waiting
 
 
