@@ -19,6 +19,8 @@ from support.nursery import Nursery, keep, reopen, tell
 
 import otel_metrics
 
+# Beside other work on the same processors a child has hung here now and then, for a reason that is not known yet.
+pytestmark = pytest.mark.long
 STATUS_OF = {
     "return": 0, "exception": 1, "sys.exit": 7, "os._exit": 8, "SIGTERM": -signal.SIGTERM, "SIGKILL": -signal.SIGKILL,
     "SIGTERM-handled": 9, "SIGINT": -signal.SIGINT,
