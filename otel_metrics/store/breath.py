@@ -7,10 +7,11 @@ _SHORTEST_S, _LONGEST_S = 0.0001, 0.005
 
 
 class Breath:
-    """Works for a tenth of a millisecond at a time, then pauses; for longer, where the pause was taken for longer.
+    """Works for a tenth of a millisecond at a time, then pauses; for longer, where others computed in the pause.
 
     Python itself makes a thread that waits for the lock wait for 5 ms, which a bot's loop feels at each of its system
-    calls. A thread that computes without rest gives the lock back after 5 ms only: beside that one the slices are as long.
+    calls. A thread that computes without rest gives the lock back after 5 ms only: beside that one the slices are as
+    long. That a pause took long says nothing by itself: the processors may have been at other programs.
     """
 
     lines_at_once = 16
@@ -21,11 +22,11 @@ class Breath:
 
     def take(self) -> None:
         """Pauses, if it is time."""
-        before = time.perf_counter()
-        if before >= self._next:
+        if time.perf_counter() >= self._next:
+            before = time.process_time()
             time.sleep(_PAUSE_S)
-            after = time.perf_counter()
-            self._next = after + min(max(after - before, _SHORTEST_S), _LONGEST_S)
+            by_others_s = time.process_time() - before
+            self._next = time.perf_counter() + min(max(by_others_s, _SHORTEST_S), _LONGEST_S)
 
 
 class NoBreath(Breath):

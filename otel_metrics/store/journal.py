@@ -16,6 +16,7 @@ from otel_metrics.store.forks import in_children
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.lines import tail_of
 from otel_metrics.store.locks import FileLock
+from otel_metrics.store.turns import Turns
 
 _LOOK_AFTER_BYTES = 262_144  # so much of its own output makes a writer look at the file's size and name
 _DAY_NS = 86_400_000_000_000
@@ -58,6 +59,7 @@ class Journal:
         self._rotate_lock = FileLock(layout.rotate_lock)
         # Re-entrant: a signal's handler may record while this thread is writing.
         self._writing = threading.RLock()
+        self._turns = Turns()
         self._descriptor = -1
         self._since_look = 0
         self._torn = False
@@ -91,7 +93,7 @@ class Journal:
             if self._torn:
                 line = b"\n" + line
             size = len(line)
-            taken = os.write(self._descriptor, line)
+            taken = self._turns.write(self._descriptor, line)
             self._torn = taken < size
             if taken < size - 1:
                 # A disk that is nearly full took a part: the next line starts by ending it, and this one is not kept.
