@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count, islice
 from typing import Any
 
 from otel_metrics.model.records import FileBegin, ProcessBegin, encode_line
@@ -59,6 +60,7 @@ class Journal:
         self._rotate_lock = FileLock(layout.rotate_lock)
         # Re-entrant: a signal's handler may record while this thread is writing.
         self._writing = threading.RLock()
+        self._appending = False
         self._turns = Turns()
         self._descriptor = -1
         self._since_look = 0
@@ -73,39 +75,36 @@ class Journal:
         self.process = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._tail = tail_of(self.process)
         self.written = 0
+        self._numbers = count(1)
 
     def append(self, line: bytes) -> None:
         """Writes one line, newline included. Raises `OSError` when the disk does not take it; nothing is kept then."""
         with self._writing:
-            if self._descriptor < 0:
-                self._open()
-            self._write(line)
-            if self._since_look >= self._look_after_bytes:
-                with suppress(OSError):  # the line is kept; a later look makes the next file
-                    self.look()
+            interrupting = self._appending
+            try:
+                self._appending = True
+                if self._descriptor < 0:
+                    self._open()
+                self._write(line)
+                # Not in a signal's handler: what it interrupted may be about to write to the file that is open.
+                if self._since_look >= self._look_after_bytes and not interrupting:
+                    with suppress(OSError):  # the line is kept; a later look makes the next file
+                        self.look()
+            finally:
+                self._appending = interrupting
 
     def _write(self, line: bytes) -> None:
         """Puts writer and number behind the fields of a line and writes it; a number is used up only by a line that is kept."""
+        taken: list[int] = []
         try:
-            self.written += 1
-            number = self.written
-            line = b"%s%s%d}\n" % (line[:-2], self._tail, number)
-            if self._torn:
-                line = b"\n" + line
-            size = len(line)
-            taken = self._turns.write(self._descriptor, line)
-            self._torn = taken < size
-            if taken < size - 1:
-                # A disk that is nearly full took a part: the next line starts by ending it, and this one is not kept.
-                raise OSError(errno.ENOSPC, "the disk took only a part of a line", str(self._layout.log_file))
-        except OSError:
-            self.written -= 1
+            taken.extend(islice(self._numbers, 1))  # taken and noted in one step, which no handler can come between
+            self._put(b"%s%s%d}\n" % (line[:-2], self._tail, taken[0]))
+        except BaseException:
+            # The disk refused it, or a signal's handler raised: before the line was written, or behind it.
+            if taken and not self._has_written(taken[0]):
+                self._give_back(taken[0], line)
             raise
-        except BaseException:  # a signal's handler raised: before the line was written, or behind it
-            if not self._has_written(number):
-                self.written -= 1
-            raise
-        self._since_look += size
+        self.written = max(self.written, taken[0])
         if self._durability == "strict":
             try:
                 os.fdatasync(self._descriptor)
@@ -113,6 +112,25 @@ class Journal:
                 raise NotConfirmedError(error.errno, error.strerror, str(self._layout.log_file)) from error
         else:
             self._unsynced = True
+
+    def _give_back(self, number: int, line: bytes) -> None:
+        """The next line gets the number; where a handler has used later ones, this line is written after all."""
+        (following,) = islice(self._numbers, 1)
+        if following == number + 1:
+            self._numbers = count(number)
+        else:
+            self._numbers = count(following)
+            self._put(b"%s%s%d}\n" % (line[:-2], self._tail, number))
+            self.written = max(self.written, number)
+
+    def _put(self, line: bytes) -> None:
+        whole = b"\n" + line if self._torn else line
+        taken = self._turns.write(self._descriptor, whole)
+        self._torn = taken < len(whole)
+        if taken < len(whole) - 1:
+            # A disk that is nearly full took a part: the next line starts by ending it, and this one is not kept.
+            raise OSError(errno.ENOSPC, "the disk took only a part of a line", str(self._layout.log_file))
+        self._since_look += taken
 
     def _has_written(self, number: int) -> bool:
         """Whether the line of this number is in the file; looked for where nothing else can tell."""
@@ -261,6 +279,7 @@ class Journal:
         descriptors, self._left = [*self._left, self._descriptor], []
         self._descriptor = -1
         self._writing = threading.RLock()
+        self._appending = False
         self._begin_numbering()
         self._torn = False
         for descriptor in descriptors:

@@ -38,10 +38,13 @@ class Interrupted(BaseException):
     """What a handler raises, as that of Ctrl-C does."""
 
 
-def record_under_interrupts(name: str, interrupts: int) -> None:
-    """Records while a handler raises in the middle of it, again and again; after each the next name begins."""
+def record_under_interrupts(name: str, interrupts: int, records: bool) -> None:
+    """Records while a handler raises in the middle of it, and may record before; after each the next name begins."""
+    handled = itertools.count()
 
     def interrupt(*_: object) -> None:
+        if records:
+            keep(f"{name}.handler", next(handled))
         raise Interrupted
 
     keep(f"{name}.first", 0)  # what is loaded at the first use takes longer than there is time later
@@ -75,10 +78,11 @@ def test_handler_that_records_never_waits_for_what_it_interrupted(tmp_path: Path
     assert (found.rejected, found.running, found.account.dropped) == (0, 0, {})
 
 
-def test_exception_that_a_handler_raises_costs_only_the_record_it_interrupts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("records", [False, True], ids=["raises", "records-and-raises"])
+def test_exception_that_a_handler_raises_costs_only_the_record_it_interrupts(tmp_path: Path, records: bool) -> None:
     """Ctrl-C or a time limit in the middle of recording passes unchanged; afterwards recording goes on, and no record is missing uncounted."""
     with Nursery(tmp_path, __file__, METRICS_DRAIN_INTERVAL="0.05", METRICS_LOG_MAX_BYTES="100000") as nursery:
-        pid = nursery.start("record_under_interrupts", 1500, name="storm")
+        pid = nursery.start("record_under_interrupts", 1500, records, name="storm")
         nursery.wait_for_word("done", "storm", timeout_s=20)
         nursery.wait(pid)
         nursery.hear_out()
