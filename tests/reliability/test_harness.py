@@ -37,7 +37,7 @@ FAULTS = [
     ),
     Fault(
         "a line in two writes", "store/journal.py",
-        (("os.write(self._descriptor, line)", "sum(os.write(self._descriptor, part) for part in (line[:40], line[40:]))"),),
+        (("self._turns.write(self._descriptor, whole)", "sum(os.write(self._descriptor, part) for part in (whole[:40], whole[40:]))"),),
         "reliability/test_many_processes.py::test_many_writers_with_drainers_and_readers_count_exactly",
     ),
     Fault(
@@ -46,7 +46,7 @@ FAULTS = [
     ),
     Fault(
         "a record that is acknowledged before it is written", "store/journal.py",
-        (("            self._write(line)\n            if", "            late, self._late = getattr(self, '_late', b''), line\n            if late:\n                self._write(late)\n            if"),),
+        (("                self._write(line)\n", "                late, self._late = getattr(self, '_late', b''), line\n                if late:\n                    self._write(late)\n"),),
         KILL,
     ),
     Fault(
@@ -59,7 +59,7 @@ FAULTS = [
         (("header is not None and header.journal_id in sealed", "header is not None"),), KILL,
     ),
     Fault(
-        "no guard after a torn line", "store/journal.py", (("if self._torn:", "if False:"),),
+        "no guard after a torn line", "store/journal.py", (("if self._torn else", "if False else"),),
         "store/test_journal.py::test_line_that_only_half_fits_is_ended_by_the_next",
     ),
     Fault(
