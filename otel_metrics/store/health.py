@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
 from otel_metrics.settings import Settings, otel_environment
 from otel_metrics.store.accounts import Account
+from otel_metrics.store.alive import is_alive
 from otel_metrics.store.cursor import load_cursor
 from otel_metrics.store.database import SCHEMA_VERSION
 from otel_metrics.store.journal_files import read_header
@@ -222,13 +223,7 @@ def is_dead(process: str, pid: int | None, host: str | None) -> bool:
         pid = int(digits) if digits.isdigit() else 0
     if not pid or (host is not None and host != socket.gethostname()):
         return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return not is_alive(pid)
 
 
 def size_of(count: float) -> str:

@@ -37,8 +37,9 @@ class Journal:
     survives the death of the process (`durability="process"`) or of the machine (`"strict"`; `"interval"`: but for
     the last 100 ms).
 
-    Each line ends with its writer and its number: 1, 2, 3 … without a gap in the order of the file. So a reader can
-    tell whether anything is missing. `forwards` says that the lines of this process are to be sent on by OTLP.
+    Each line ends with its writer and its number: 1, 2, 3 … without a gap, in the order of the file but for a line
+    that a signal's handler interrupted and overtook. So a reader can tell whether anything is missing. `forwards` says
+    that the lines of this process are to be sent on by OTLP.
     """
 
     def __init__(
@@ -134,8 +135,11 @@ class Journal:
 
     def _has_written(self, number: int) -> bool:
         """Whether the line of this number is in the file; looked for where nothing else can tell."""
-        size = os.fstat(self._descriptor).st_size
-        recent = os.pread(self._descriptor, _RECENT_BYTES, max(0, size - _RECENT_BYTES))
+        try:
+            size = os.fstat(self._descriptor).st_size
+            recent = os.pread(self._descriptor, _RECENT_BYTES, max(0, size - _RECENT_BYTES))
+        except OSError:  # a disk that can not be read either: it has refused the line
+            return False
         return b"%s%d}" % (self._tail, number) in recent
 
     def look(self) -> None:

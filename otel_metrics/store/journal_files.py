@@ -13,6 +13,7 @@ import msgspec
 
 from otel_metrics.model.records import FileBegin, encode_line
 from otel_metrics.model.times import iso, to_ns
+from otel_metrics.store.alive import is_alive
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.lines import number_of
 
@@ -96,13 +97,7 @@ def _is_of_the_dead(rest: str, status: os.stat_result) -> bool:
     number = rest.partition(".")[0]
     if not number.isdigit() or time.time() - status.st_mtime < _DRAFT_IS_LEFT_S:
         return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return not is_alive(int(number))
 
 
 def number_after_rotated(layout: StoreLayout) -> int:

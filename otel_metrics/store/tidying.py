@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from otel_metrics.store.alive import is_alive
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.own_files import is_of_store
 from otel_metrics.store.rewriting import remove_drafts
@@ -58,15 +59,5 @@ def _is_stale(layout: StoreLayout, path: Path) -> bool:
     for whole in (layout.log_file, layout.key_file):
         if found := re.fullmatch(rf"\.{re.escape(whole.name)}\.(\d+)\.[0-9a-f]+", path.name):
             with suppress(OSError):
-                return not _is_alive(int(found[1])) and time.time() - path.stat().st_mtime > _OLD_S
+                return not is_alive(int(found[1])) and time.time() - path.stat().st_mtime > _OLD_S
     return False
-
-
-def _is_alive(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

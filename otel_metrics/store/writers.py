@@ -10,6 +10,7 @@ import msgspec
 
 from otel_metrics.errors import StoreError
 from otel_metrics.model.records import ProcessBegin
+from otel_metrics.store.alive import is_alive
 from otel_metrics.store.journal_files import has_no_writer
 
 _LOCKS = Path("/proc/locks")
@@ -61,7 +62,7 @@ def _holders(path: Path) -> set[int]:
             match line.split():  # 1: FLOCK  ADVISORY  READ 4711 08:01:12345 0 EOF
                 case [_, "FLOCK", _, _, number, where, *_] if where == place:
                     found.add(int(number))
-    return {number for number in found if _is_alive(number)}
+    return {number for number in found if is_alive(number)}
 
 
 def _writers(path: Path) -> set[int]:
@@ -72,14 +73,4 @@ def _writers(path: Path) -> set[int]:
             if line.startswith(_PROCESS):
                 with suppress(msgspec.DecodeError):
                     found.add(msgspec.json.decode(line, type=ProcessBegin).pid)
-    return {number for number in found if _is_alive(number)}
-
-
-def _is_alive(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+    return {number for number in found if is_alive(number)}

@@ -12,7 +12,7 @@ import pytest
 from support.desk import desk
 from support.faults import EVERY, KILLED, Faults, faults_in, needs_faults
 from support.processes import finish, run, start
-from support.stores import count, rows
+from support.stores import SEED_TABLES, count, rows
 
 from otel_metrics.model.times import iso
 from otel_metrics.store.database import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, statements, writing
@@ -25,17 +25,6 @@ from pathlib import Path
 from otel_metrics.store.database import writing
 with writing(Path(sys.argv[1])):
     pass
-"""
-SEED = """
-CREATE TABLE processing_metrics (metric_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, user_id INTEGER NOT NULL,
-    chat_id INTEGER NOT NULL, stage TEXT NOT NULL, start_time TEXT NOT NULL, end_time TEXT, duration_ms INTEGER,
-    success BOOLEAN, error_message TEXT, metadata TEXT);
-CREATE TABLE correction_metrics (correction_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, admin_user_id INTEGER NOT NULL,
-    message_id TEXT NOT NULL, correction_type TEXT NOT NULL, original_length INTEGER, corrected_length INTEGER,
-    processing_time_ms INTEGER, voice_transcription_time_ms INTEGER, ai_correction_time_ms INTEGER,
-    timestamp TEXT NOT NULL, admin_satisfaction INTEGER, retry_count INTEGER, metadata TEXT);
-CREATE TABLE system_metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TEXT NOT NULL, metric_type TEXT NOT NULL,
-    value TEXT NOT NULL, tags TEXT, metadata TEXT);
 """
 
 
@@ -74,7 +63,7 @@ def make_first_schema(path: Path) -> None:
 def make_seed(path: Path) -> None:
     """A database of the program that was there before this one."""
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(SEED)
+        connection.executescript(SEED_TABLES)
         add_rows(connection)
     path.chmod(0o600)
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.faults import EVERY, FOREVER, Operation, faults_in, needs_faults
+from support.faults import EVERY, FOREVER, Faults, Operation, faults_in, needs_faults
 from support.faults.bot import Bot
 from support.faults.evidence import Account, check
 from support.stores import count
@@ -67,36 +67,37 @@ def test_disk_that_takes_a_part_of_a_line(tmp_path: Path, kept: int, most: int) 
 @pytest.mark.parametrize("error", ERRORS)
 def test_error_at_any_call_to_the_tables(tmp_path: Path, error: str, most: int) -> None:
     """Whatever call to the SQLite file, its log or its lock fails while the bot drains: no record is dropped, and when the disk is mended each has its row once in a sound database."""
-    faults, account = faults_in(tmp_path), Account()
-    number, failed = getattr(errno, error), 0
-    with Bot(tmp_path, **faults.variables) as bot:
-        for nth in range(1, most + 1):
-            bot.open(folder := tmp_path / f"{nth}", **SETTINGS)
-            bot.work(30)
-            for times in (1 + nth % 3, FOREVER):
-                faults.fail(ANY_OF_DATABASE, EVERY, number, first=nth, times=times)
-                account.suffer(bot, faults, nth, drains=True)
-            failed += bot.losses()["fault_in_drain"]
-            account.add(bot, folder)
-    account.tell(f"{error}, {failed} passes failed")
-    assert failed > most // 2
-    assert account.dropped == {}
+    number = getattr(errno, error)
+    drains_fail(
+        tmp_path,
+        most,
+        error,
+        lambda faults, nth, times: faults.fail(ANY_OF_DATABASE, EVERY, number, first=nth, times=times),
+    )
 
 
 @pytest.mark.parametrize("most", SIZES)
 def test_disk_that_takes_a_part_of_a_page(tmp_path: Path, most: int) -> None:
     """A disk takes a part of any write to the SQLite file or its log: no record is dropped, and when the disk is mended each has its row once in a sound database."""
-    faults, account, failed = faults_in(tmp_path), Account(), 0
-    with Bot(tmp_path, **faults.variables) as bot:
+    drains_fail(
+        tmp_path, most, "a part of a page",
+        lambda faults, nth, times: faults.shorten(ANY_OF_DATABASE, 100, errno.ENOSPC, first=nth, times=times),
+    )  # fmt: skip
+
+
+def drains_fail(folder: Path, most: int, label: str, order: Callable[[Faults, int, int], None]) -> None:
+    """Orders a fault from each of the first calls on, for some calls and for ever, while a bot drains into new stores."""
+    faults, account, failed = faults_in(folder), Account(), 0
+    with Bot(folder, **faults.variables) as bot:
         for nth in range(1, most + 1):
-            bot.open(folder := tmp_path / f"{nth}", **SETTINGS)
+            bot.open(store := folder / f"{nth}", **SETTINGS)
             bot.work(30)
             for times in (1 + nth % 3, FOREVER):
-                faults.shorten(ANY_OF_DATABASE, 100, errno.ENOSPC, first=nth, times=times)
+                order(faults, nth, times)
                 account.suffer(bot, faults, nth, drains=True)
             failed += bot.losses()["fault_in_drain"]
-            account.add(bot, folder)
-    account.tell(f"a part of a page, {failed} passes failed")
+            account.add(bot, store)
+    account.tell(f"{label}, {failed} passes failed")
     assert failed > most // 2
     assert account.dropped == {}
 

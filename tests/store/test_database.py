@@ -7,23 +7,16 @@ from contextlib import closing
 
 import pytest
 from support.processes import run
-from support.stores import rows
+from support.stores import SEED_TABLES, rows
 
 from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
 from otel_metrics.store import database
 from otel_metrics.store.database import SCHEMA_VERSION, reading, writing
 from otel_metrics.testing import temporary_service
 
-SEED = """
-CREATE TABLE processing_metrics (metric_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, user_id INTEGER NOT NULL,
-    chat_id INTEGER NOT NULL, stage TEXT NOT NULL, start_time TEXT NOT NULL, end_time TEXT, duration_ms INTEGER,
-    success BOOLEAN, error_message TEXT, metadata TEXT);
-CREATE TABLE correction_metrics (correction_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, admin_user_id INTEGER NOT NULL,
-    message_id TEXT NOT NULL, correction_type TEXT NOT NULL, original_length INTEGER, corrected_length INTEGER,
-    processing_time_ms INTEGER, voice_transcription_time_ms INTEGER, ai_correction_time_ms INTEGER,
-    timestamp TEXT NOT NULL, admin_satisfaction INTEGER, retry_count INTEGER, metadata TEXT);
-CREATE TABLE system_metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TEXT NOT NULL, metric_type TEXT NOT NULL,
-    value TEXT NOT NULL, tags TEXT, metadata TEXT);
+SEED = (
+    SEED_TABLES
+    + """
 CREATE INDEX idx_processing_session ON processing_metrics (session_id);
 CREATE INDEX idx_correction_time ON correction_metrics (timestamp);
 INSERT INTO processing_metrics VALUES
@@ -33,6 +26,7 @@ INSERT INTO correction_metrics VALUES
     ('c', 's1', 9, 'm', 'voice_correction', 65, 89, 5000, NULL, NULL, '2026-01-02T03:06:00+00:00', 4, 0, NULL);
 INSERT INTO system_metrics (timestamp, metric_type, value, tags) VALUES ('2026-01-02T03:07:00+00:00', 'cpu', '3.5', '{"a": 1}');
 """
+)
 
 
 def test_the_seeds_database_is_adopted(tmp_path):

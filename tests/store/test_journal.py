@@ -299,3 +299,14 @@ def test_what_a_rotation_leaves_unsynced_is_synced_later(layout: StoreLayout, mo
     assert inodes <= set(synced)
     journal.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_stray_file_with_an_impossible_number_is_no_hindrance(layout: StoreLayout) -> None:
+    """An old file beside the log, whose name holds a number that no process can have, does not keep a log from being made."""
+    stray = layout.log_file.with_name(f".{layout.log_file.name}.99999999999999999999.ab")
+    stray.touch(0o600)
+    os.utime(stray, (0, 0))
+    journal = Journal(layout, max_bytes=10**6)
+    journal.append(line(1))
+    journal.close()
+    assert messages(layout.log_file) == ["1"]

@@ -11,6 +11,18 @@ from otel_metrics.store.layout import StoreLayout
 
 Json = dict[str, Any]
 _JSON_COLUMNS = {"metadata", "tags", "attributes", "events", "fields", "resource"}
+SEED_TABLES = """
+CREATE TABLE processing_metrics (metric_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, user_id INTEGER NOT NULL,
+    chat_id INTEGER NOT NULL, stage TEXT NOT NULL, start_time TEXT NOT NULL, end_time TEXT, duration_ms INTEGER,
+    success BOOLEAN, error_message TEXT, metadata TEXT);
+CREATE TABLE correction_metrics (correction_id TEXT PRIMARY KEY, session_id TEXT NOT NULL, admin_user_id INTEGER NOT NULL,
+    message_id TEXT NOT NULL, correction_type TEXT NOT NULL, original_length INTEGER, corrected_length INTEGER,
+    processing_time_ms INTEGER, voice_transcription_time_ms INTEGER, ai_correction_time_ms INTEGER,
+    timestamp TEXT NOT NULL, admin_satisfaction INTEGER, retry_count INTEGER, metadata TEXT);
+CREATE TABLE system_metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TEXT NOT NULL, metric_type TEXT NOT NULL,
+    value TEXT NOT NULL, tags TEXT, metadata TEXT);
+"""
+"""The tables of `services.metrics_service`, which a store of ours may take the place of."""
 
 
 def rows(store: MetricsService | Path, table: str, where: str = "true", *values: object) -> list[Json]:
