@@ -191,6 +191,11 @@ class MetricsService:
         """Writes a table as csv, json, jsonl, parquet or sqlite; gives the number of rows. `since`, `until`: times."""
         return self._ask().export(table, Path(path), format, **period)
 
+    @property
+    def answers(self) -> "Answers":
+        """Every question as a method: `answers.corrections(hours=24)`, `answers.capacity()` and so on."""
+        return self._ask()
+
     def _ask(self) -> "Answers":
         """The read wing, loaded at the first question; everything recorded so far is moved into the tables first.
 

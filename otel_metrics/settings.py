@@ -32,6 +32,7 @@ class Settings:
     log_max_bytes: int = 100_000_000
     log_backups: int = 10
     max_bytes: int = 10_000_000_000
+    compact_rows: int = 100_000
     drain_interval_s: float = 1.0
     text_limit: int = 16_384
     strict: bool = False
@@ -177,6 +178,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "max_bytes", "METRICS_MAX_BYTES", _limit, "an integer from 1000000 on, or 0",
         "the size limit of log and tables together: above it sent and stored logs go first, then the oldest rows; 0: none",
+    ),
+    Option(
+        "compact_rows", "METRICS_COMPACT_ROWS", _integer(0), "an integer from 0 on",
+        "a reading command moves rows to segments when so many have come since the last time; 0: only `compact` does",
     ),
     Option(
         "drain_interval_s", "METRICS_DRAIN_INTERVAL", _number(0.0, 3600.0), "seconds from 0 to 3600",

@@ -140,7 +140,7 @@ def test_importing_the_package_loads_no_desk_library(tmp_path: Path) -> None:
         with otel_metrics.timer(session_id, 1, 2, "ai_processing"):
             pass
         otel_metrics.end_session(session_id)
-        heavy = {"duckdb", "rich", "typer", "nanoarrow", "pytz", "grpc", "requests", "rapidfuzz", "google.protobuf"}
+        heavy = {"duckdb", "rich", "typer", "pytz", "grpc", "requests", "rapidfuzz", "google.protobuf"}
         print(sorted(heavy & set(sys.modules)))
     """
     assert run(code, tmp_path) == "[]\n"

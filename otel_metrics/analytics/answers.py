@@ -3,10 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from otel_metrics.analytics.dashboard import Document, build_dashboard
-from otel_metrics.analytics.engine import Engine, Progress, Rows
+from otel_metrics.analytics.dashboard import build_dashboard
+from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.freesql import run_query
+from otel_metrics.analytics.hot import Progress
+from otel_metrics.analytics.questions.capacity import capacity
+from otel_metrics.analytics.questions.corrections import corrections
+from otel_metrics.analytics.questions.cost import cost
+from otel_metrics.analytics.questions.document import Document
+from otel_metrics.analytics.questions.moderators import moderators
+from otel_metrics.analytics.questions.oversight import oversight
+from otel_metrics.analytics.questions.safe_to_send import safe_to_send
+from otel_metrics.analytics.questions.stages import stages
+from otel_metrics.analytics.questions.system import system
+from otel_metrics.analytics.questions.users import users
 from otel_metrics.analytics.sessions import Record, in_flight, list_sessions, whole_session
 from otel_metrics.analytics.window import Window, last_hours
 from otel_metrics.errors import QueryError
@@ -23,22 +34,55 @@ class Answers:
         self._clock = clock or SystemClock()
         self._engine = Engine(storage)
 
-    def refresh(self, progress: Progress | None = None, *, figures_only: bool = False) -> None:
-        """Takes in what is new; `progress` is called with rows done and rows in all of the table at hand.
-
-        `figures_only` reads what `dashboard` and `alerts` need, and is ignored once more than that was asked for.
-        """
-        self._engine.refresh(progress, figures_only=figures_only)
+    def refresh(self, progress: Progress | None = None) -> None:
+        """Takes in what is new; `progress` is called with rows done and rows in all of the table at hand."""
+        self._engine.refresh(progress)
 
     def dashboard(self, hours: float = 24) -> Document:
         """The dashboard document of the last `hours`; percentages 0 to 100, durations in milliseconds."""
-        window = self._window(hours, figures_only=True)
+        window = self._window(hours)
         return build_dashboard(self._engine, self._settings, window)
 
     def alerts(self, hours: float = 24) -> list[Record]:
         """The alerts that fire on the last `hours`."""
         alerts: list[Record] = self.dashboard(hours)["alerts"]
         return alerts
+
+    def stages(self, hours: float = 24) -> Document:
+        """Where the time of a session goes: stages, waiting against working, the bottleneck; see `analytics.questions.stages`."""
+        return stages(self._engine, self._window(hours), self._settings)
+
+    def corrections(self, hours: float = 24) -> Document:
+        """What moderators correct: how much, of what kind, for which model and prompt, and whether it falls; see `analytics.questions.corrections`."""
+        return corrections(self._engine, self._window(hours), self._settings)
+
+    def moderators(self, hours: float = 24) -> Document:
+        """What each moderator does, how long it takes and how far it can be relied on; see `analytics.questions.moderators`."""
+        return moderators(self._engine, self._window(hours), self._settings)
+
+    def capacity(self, hours: float = 24) -> Document:
+        """Arrivals by hour of the week, and how many moderators a waiting time needs; see `analytics.questions.capacity`."""
+        return capacity(self._engine, self._window(hours), self._settings)
+
+    def cost(self, hours: float = 24) -> Document:
+        """Tokens and money by session, stage, model and delivered answer; see `analytics.questions.cost`."""
+        return cost(self._engine, self._window(hours), self._settings)
+
+    def users(self, hours: float = 24) -> Document:
+        """Sessions, peak hours, repeat contacts and response times as users feel them; see `analytics.questions.users`."""
+        return users(self._engine, self._window(hours), self._settings)
+
+    def system(self, hours: float = 24) -> Document:
+        """Memory, processor, queue length, restarts, errors and the state of this package itself; see `analytics.questions.system`."""
+        return system(self._engine, self._window(hours), self._settings)
+
+    def safe_to_send(self, hours: float = 24) -> Document:
+        """Which intents could skip review at a chosen risk; see `analytics.questions.safe_to_send`."""
+        return safe_to_send(self._engine, self._window(hours), self._settings)
+
+    def oversight(self, hours: float = 24) -> Document:
+        """Who approved, corrected or rejected what and when, and deliveries that differ from what was approved; see `analytics.questions.oversight`."""
+        return oversight(self._engine, self._window(hours), self._settings)
 
     def sessions(self, hours: float = 24, limit: int = 50) -> list[Record]:
         """The sessions active in the last `hours`, newest first."""
@@ -71,7 +115,7 @@ class Answers:
         """Lets the engine go."""
         self._engine.close()
 
-    def _window(self, hours: Any, *, figures_only: bool = False) -> Window:
+    def _window(self, hours: Any) -> Window:
         window = last_hours(hours, self._clock.time_ns())
-        self.refresh(figures_only=figures_only)
+        self.refresh()
         return window

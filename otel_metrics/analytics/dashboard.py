@@ -1,15 +1,36 @@
 """Owns the dashboard document: the figures of a window in the shape that the contract promises."""
 
-from typing import Any
+from collections.abc import Callable
 
 from otel_metrics.analytics.alerts import firing
 from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.questions.capacity import capacity
+from otel_metrics.analytics.questions.corrections import corrections
+from otel_metrics.analytics.questions.cost import cost
+from otel_metrics.analytics.questions.document import Document
+from otel_metrics.analytics.questions.moderators import moderators
+from otel_metrics.analytics.questions.oversight import oversight
+from otel_metrics.analytics.questions.safe_to_send import safe_to_send
+from otel_metrics.analytics.questions.stages import stages
+from otel_metrics.analytics.questions.system import system
+from otel_metrics.analytics.questions.users import users
 from otel_metrics.analytics.statements import QUERIES
 from otel_metrics.analytics.window import Window
 from otel_metrics.model.vocabulary import ProcessingStage
 from otel_metrics.settings import Settings
 
-Document = dict[str, Any]
+SECTIONS: dict[str, Callable[[Engine, Window, Settings], Document]] = {
+    "stages": stages,
+    "corrections": corrections,
+    "moderators": moderators,
+    "capacity": capacity,
+    "cost": cost,
+    "users": users,
+    "system": system,
+    "safe_to_send": safe_to_send,
+    "oversight": oversight,
+}
+"""What stands in the document beside the contract's parts, by name; `corrections` goes into the part of that name."""
 
 
 def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Document:
@@ -17,6 +38,7 @@ def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Docum
     overview = engine.run(QUERIES["dashboard_overview"], window.parameters()).as_dicts()[0]
     stages = stages_of(engine, window)
     corrections = corrections_of(engine, window)
+    sections = {name: ask(engine, window, settings) for name, ask in SECTIONS.items()}
     return {
         "overview": {
             "total_requests": overview["total_requests"],
@@ -25,8 +47,9 @@ def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Docum
             "total_corrections": sum(entry["total_count"] for entry in corrections["by_type"].values()),
         },
         "processing_by_stage": stages,
-        "corrections": corrections,
+        "corrections": {**corrections, **sections["corrections"]},
         "alerts": firing(stages, corrections, settings),
+        **{name: section for name, section in sections.items() if name != "corrections"},
     }
 
 

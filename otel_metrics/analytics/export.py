@@ -14,7 +14,8 @@ import duckdb
 import msgspec
 
 from otel_metrics.analytics.columns import TABLES, TIME, Table
-from otel_metrics.analytics.engine import Engine, Progress
+from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.hot import Progress
 from otel_metrics.errors import QueryError
 from otel_metrics.model.times import TIME_FORMS, TimeInput, iso, to_ns
 

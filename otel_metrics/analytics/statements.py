@@ -13,5 +13,6 @@ def _scripts(folder: str) -> dict[str, str]:
     }
 
 
+PRELUDE: tuple[str, ...] = tuple(_scripts("prelude").values())
 VIEWS: tuple[str, ...] = tuple(_scripts("views").values())
 QUERIES: dict[str, str] = _scripts("queries")

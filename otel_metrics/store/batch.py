@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from otel_metrics.model.identity import root_span_id_of, trace_id_of
 from otel_metrics.model.records import FileBegin
+from otel_metrics.store.archive import archived
 from otel_metrics.store.breath import Breath
 from otel_metrics.store.database import next_seq, roll_back
 from otel_metrics.store.lines import number_of, writer_of
@@ -18,7 +20,10 @@ from otel_metrics.store.rows import (
     PROCESS_OF_STAGE,
     RUNNING,
     SESSION_OF_STAGE,
+    SESSIONS_BEGUN,
+    SESSIONS_ENDED,
     SESSIONS_SEEN,
+    SPANS,
     STAGES,
     Line,
     Row,
@@ -32,6 +37,7 @@ _KIND_AT = len(_LINE_START)
 _HEADER = b'{"kind":"file"'
 _STAGE = b'{"kind":"stage"'
 _MOST_TRIES = 100
+_SPAN_ID = SPANS.columns.index("span_id")
 _decode_header = msgspec.json.Decoder(FileBegin).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 REFUSED = (OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
@@ -128,6 +134,7 @@ class Batch:
 
     def insert(self, connection: sqlite3.Connection) -> None:
         """Puts the rows into the tables, block by block, each with a number of the store's cursor."""
+        self._leave_archived(connection)
         rows_of = {
             **self.rows,
             SESSIONS_SEEN: list(self._sessions.values()),
@@ -148,6 +155,20 @@ class Batch:
                     values += itertools.chain.from_iterable(rows)
                 connection.execute(target.statement(len(rows)), values)
         self._settle_running(connection)
+
+    def _leave_archived(self, connection: sqlite3.Connection) -> None:
+        """A session whose rows are in segments is over: what still comes of it neither opens it again nor ends it twice."""
+        ends = self.rows.get(SESSIONS_ENDED, [])
+        met = {*self._sessions, *(row[0] for row in ends), *(row[0] for row in self.rows.get(SESSIONS_BEGUN, []))}
+        over = archived(connection, met)
+        if not over:
+            return
+        for session_id in over:
+            self._sessions.pop(session_id, None)
+        for target in (SESSIONS_BEGUN, SESSIONS_ENDED):
+            self.rows[target] = [row for row in self.rows[target] if row[0] not in over]
+        roots = {f"{root_span_id_of(trace_id_of(one)):016x}" for one in over}
+        self.rows[SPANS] = [row for row in self.rows[SPANS] if not (row[1] in over and row[_SPAN_ID] in roots)]
 
     def _accounts(self) -> Iterable[Row]:
         """For every writer of numbered lines: its first and last number here, and how many lines of it were read."""

@@ -1,7 +1,7 @@
-"""Owns the size limit of a store: what goes first when journal and tables together are too large, written down.
+"""Owns the size limit of a store: what goes first when journal, tables and segments together are too large, written down.
 
 In this order: rotated logs that are in the tables and sent on; rotated logs that are in the tables and wait to be sent
-on; the oldest rows. What is not in the tables yet goes last, and only where they can not take it.
+on; the oldest segments; the oldest rows. What is not in the tables yet goes last, and only where they can not take it.
 """
 
 import sqlite3
@@ -12,6 +12,7 @@ from otel_metrics.store.database import note_deletions, roll_back
 from otel_metrics.store.journal_files import has_no_writer
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.retention import note_removal, sealed_logs
+from otel_metrics.store.segments import files_of, listed, retire, sweep
 
 _TABLES = ("processing_metrics", "correction_metrics", "system_metrics", "spans", "logs", "sessions")
 _ROOM = 0.95  # so far below the limit it goes, so that it need not be done again at once
@@ -27,10 +28,10 @@ class Removed:
 
 
 def store_bytes(layout: StoreLayout) -> int:
-    """The size of journal and tables together, as the file system has it."""
+    """The size of journal, tables and segments together, as the file system has it."""
     side_files = [layout.database.with_name(layout.database.name + end) for end in ("", "-wal")]
     total = 0
-    for path in [*side_files, *layout.journal_files()]:
+    for path in [*side_files, *layout.journal_files(), *files_of(layout)]:
         with suppress(FileNotFoundError):
             total += path.stat().st_size
     return total
@@ -52,6 +53,8 @@ def make_room(connection: sqlite3.Connection, layout: StoreLayout, limit_bytes: 
         removed.log_files.append(log.path.name)
     if removed.log_files:
         note_removal(connection, "disk_cap", "log files that are in the tables", len(removed.log_files))
+    sweep(connection, layout, 0, grace_ns=-1)
+    _drop_segments(connection, layout, goal, removed)
     _shrink_tables(connection, layout, goal, removed)
     return removed
 
@@ -71,8 +74,28 @@ def drop_unread_logs(layout: StoreLayout, limit_bytes: int) -> Removed:
     return removed
 
 
+def _drop_segments(connection: sqlite3.Connection, layout: StoreLayout, goal: int, removed: Removed) -> None:
+    """The days that ended first go, over all tables alike; who reads them now has them open."""
+    for day in sorted({one.day for one in listed(connection)}):
+        if store_bytes(layout) <= goal:
+            break
+        gone = [one for one in listed(connection) if one.day == day]
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            retire(connection, [one.name for one in gone], 0)
+            for one in gone:
+                removed.rows[one.table] = removed.rows.get(one.table, 0) + one.rows
+                note_removal(connection, "disk_cap", f"rows of {one.table}", one.rows)
+            connection.execute("COMMIT")
+        except BaseException:
+            roll_back(connection)
+            raise
+        sweep(connection, layout, 0, grace_ns=-1)
+
+
 def _shrink_tables(connection: sqlite3.Connection, layout: StoreLayout, goal: int, removed: Removed) -> None:
     """Deletes the rows that came first, over all tables alike, until what is in use fits."""
+    before = dict(removed.rows)
     for _ in range(10):
         over = store_bytes(layout) - _free_bytes(connection) - goal
         in_use = _page_size(connection) * _pragma(connection, "page_count") - _free_bytes(connection)
@@ -84,7 +107,8 @@ def _shrink_tables(connection: sqlite3.Connection, layout: StoreLayout, goal: in
         connection.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page alone
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for table, count in removed.rows.items():
-        note_removal(connection, "disk_cap", f"rows of {table}", count)
+        if count > before.get(table, 0):
+            note_removal(connection, "disk_cap", f"rows of {table}", count - before.get(table, 0))
 
 
 def _delete_up_to(connection: sqlite3.Connection, seq: int, removed: Removed) -> None:

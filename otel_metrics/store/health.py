@@ -15,11 +15,12 @@ from otel_metrics.store.cursor import load_cursor
 from otel_metrics.store.database import SCHEMA_VERSION
 from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.segments import listed, missing_or_broken
 from otel_metrics.store.soundness import fault_in
 from otel_metrics.store.tables import MetricsStorage
-from otel_metrics.store.telling import damaged
+from otel_metrics.store.telling import REPAIR, damaged
 
-_LIBRARIES = ("otel_metrics", "opentelemetry-sdk", "duckdb", "msgspec", "rapidfuzz", "nanoarrow")
+_LIBRARIES = ("otel_metrics", "opentelemetry-sdk", "duckdb", "msgspec", "rapidfuzz")
 _TABLES = ("processing_metrics", "correction_metrics", "system_metrics", "sessions", "spans", "logs", "running")
 _WAL_BUG_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
@@ -58,6 +59,7 @@ def examine(storage: MetricsStorage, settings: Settings) -> list[Check]:
                 _soundness(connection, storage.layout),
                 *damage(connection, storage.layout),
                 _counts(connection),
+                *_segments(connection, storage.layout),
                 _journal(connection, storage.layout),
                 *_interrupted(connection),
                 *_removals(connection),
@@ -161,6 +163,20 @@ def _soundness(connection: sqlite3.Connection, layout: StoreLayout) -> Check:
 def _counts(connection: sqlite3.Connection) -> Check:
     counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in _TABLES}
     return Check("rows", None, ", ".join(f"{table} {count:,}" for table, count in counts.items()))
+
+
+def _segments(connection: sqlite3.Connection, layout: StoreLayout) -> list[Check]:
+    """The files of the cold rows; each that is not as it was made."""
+    found = listed(connection)
+    if not found:
+        return []
+    size = size_of(sum(one.bytes for one in found))
+    summary = f"{len(found)} files with {sum(one.rows for one in found):,} rows, {size}, in {layout.segments_folder}"
+    faults = missing_or_broken(layout, found)
+    if not faults:
+        return [Check("segments", True, summary)]
+    errors = [StoreDamaged(fault, "a sound Parquet file", REPAIR) for fault in faults]
+    return [Check("segments", False, error.found, error.remedy, error) for error in errors]
 
 
 def _journal(connection: sqlite3.Connection, layout: StoreLayout) -> Check:

@@ -25,6 +25,11 @@ class StoreLayout:
         return self.database.with_name(self.database.name + ".forgotten")
 
     @property
+    def segments_folder(self) -> Path:
+        """The columnar files of the cold rows, beside the database."""
+        return self.database.with_name(self.database.name + ".segments")
+
+    @property
     def drain_lock(self) -> Path:
         """Held by the one process that moves journal lines into the tables."""
         return self.database.with_name(f".{self.database.name}.lock")

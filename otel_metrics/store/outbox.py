@@ -16,6 +16,7 @@ import msgspec
 
 from otel_metrics.model.records import ProcessingMetric, SessionEnd, SpanEnded, decode_record
 from otel_metrics.model.times import iso
+from otel_metrics.store.archive import archived, digest_of
 from otel_metrics.store.cursor import Cursor, CursorDraft, load_cursor, save_cursor
 from otel_metrics.store.database import reading
 from otel_metrics.store.journal_files import header_in
@@ -176,14 +177,19 @@ def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord,
             connection, "SELECT record_id, process, end_time FROM spans WHERE record_id", ends
         )
     }
+    over = archived(connection, {record.session_id for record, _ in lines if isinstance(record, SessionEnd)})
+
+    def is_later_end(record: SentRecord, writer: str) -> bool:
+        if not isinstance(record, SessionEnd):
+            return False
+        if record.session_id in over:
+            return over[record.session_id] not in {None, digest_of(writer, record.end_time)}
+        return first.get(record.record_id, (writer, record.end_time)) != (writer, record.end_time)
+
     return [
         (record, resources[writer])
         for record, writer in lines
-        if writer in resources
-        and not (
-            isinstance(record, SessionEnd)
-            and first.get(record.record_id, (writer, record.end_time)) != (writer, record.end_time)
-        )
+        if writer in resources and not is_later_end(record, writer)
     ]
 
 

@@ -34,6 +34,8 @@ def is_of_store(layout: StoreLayout, path: Path) -> bool:
     number = path.name.removeprefix(f"{log.name}.")
     if _folder(log) == folder and number != path.name and number.isdigit():
         return True
+    if folder == layout.segments_folder.absolute().resolve():
+        return True
     return path.exists() and any(one.exists() and path.samefile(one) for one in [*fixed, *layout.rotated_files()])
 
 

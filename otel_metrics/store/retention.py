@@ -11,6 +11,7 @@ from otel_metrics.store.cursor import load_cursor
 from otel_metrics.store.database import note_deletions, roll_back
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.places import header_at
+from otel_metrics.store.segments import retire_before, sweep
 
 _NS_PER_DAY = 86_400_000_000_000
 _TIME_OF = {
@@ -48,6 +49,8 @@ def prune(
     cutoff_ns = now_ns - round(retention_days * _NS_PER_DAY)
     if retention_days > 0:
         prune_rows(connection, iso(cutoff_ns), pruned)
+        prune_segments(connection, iso(cutoff_ns), now_ns, pruned)
+    sweep(connection, layout, now_ns)
     cutoff_log_ns = cutoff_ns if retention_days > 0 else 0
     pruned.log_files = prune_logs(connection, layout, backups=backups, cutoff_ns=cutoff_log_ns)
     return pruned
@@ -70,6 +73,18 @@ def prune_rows(connection: sqlite3.Connection, cutoff: str, pruned: Pruned) -> N
             pruned.rows["sessions"] = count
         if pruned.rows:
             note_deletions(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
+def prune_segments(connection: sqlite3.Connection, cutoff: str, now_ns: int, pruned: Pruned) -> None:
+    """Takes whole segments out of the manifest that ended before `cutoff`: a day's last rows keep its first ones."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for table, count in retire_before(connection, cutoff, now_ns).items():
+            pruned.rows[table] = pruned.rows.get(table, 0) + count
         connection.execute("COMMIT")
     except BaseException:
         roll_back(connection)

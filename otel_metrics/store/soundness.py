@@ -12,7 +12,9 @@ from otel_metrics.store.telling import is_of_unknown_format
 _JSON = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource", "dropped"})
 _STORED_AS = {
     "TEXT": ("text",), "INTEGER": ("integer",), "BOOLEAN": ("integer",), "REAL": ("real", "integer"),
+    "BLOB": ("blob", "text"),
 }  # fmt: skip
+_WITH_SEGMENTS = 3
 Columns = dict[str, str]
 """Names and declared types, in their order."""
 
@@ -84,7 +86,8 @@ def _fault_of_tables(connection: sqlite3.Connection) -> str:
     if list(columns_of(connection, "sqlite_sequence")) != ["name", "seq"]:
         return "table sqlite_sequence is not as it was made"
     counters = dict(connection.execute("SELECT name, value FROM counters").fetchall())
-    if not all(isinstance(counters.get(name), int) for name in ("seq", "deletions")):
+    needed = ("seq", "deletions", *(("generation", "store") if version >= _WITH_SEGMENTS else ()))
+    if not all(isinstance(counters.get(name), int) for name in needed):
         return "the counters are gone"
     return ""
 

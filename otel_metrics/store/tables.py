@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from otel_metrics.store.layout import StoreLayout
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
 
     from otel_metrics.model.identity import IdHasher
@@ -196,6 +197,21 @@ class MetricsStorage:
                 break
             time.sleep(0.05)
         return account
+
+    @contextmanager
+    def alone(self, timeout_s: float) -> "Iterator[sqlite3.Connection | None]":
+        """A connection for writing while no other process writes; None where one went on doing so for `timeout_s`."""
+        from otel_metrics.store.database import writing
+
+        lock = self._drain.leading()
+        if not lock.acquire(timeout_s):
+            yield None
+            return
+        try:
+            with writing(self.layout.database) as connection:
+                yield connection
+        finally:
+            lock.release()
 
     def reading(self) -> "AbstractContextManager[sqlite3.Connection]":
         """A connection that only reads, in one transaction."""

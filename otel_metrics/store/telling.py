@@ -15,6 +15,7 @@ _DAMAGE = (
     "duplicate column",
     "unsupported file format",
     "UTF-8",
+    "BLOB values",
 )
 REPAIR = "run `otel-metrics doctor --repair`"
 

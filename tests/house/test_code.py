@@ -79,7 +79,7 @@ def test_every_module_says_what_it_owns():
 
 def test_the_import_is_light():
     """`import otel_metrics` loads no desk library, and not even the SDK; recording loads no DuckDB."""
-    heavy = "{'duckdb', 'typer', 'rich', 'nanoarrow', 'rapidfuzz', 'grpc', 'sqlite3', 'opentelemetry.sdk'}"
+    heavy = "{'duckdb', 'typer', 'rich', 'rapidfuzz', 'grpc', 'sqlite3', 'opentelemetry.sdk'}"
     script = f"import sys, otel_metrics; print({heavy} & set(sys.modules))"
     assert run(sys.executable, "-c", script).stdout.strip() == "set()"
 
@@ -90,7 +90,7 @@ def test_recording_loads_no_desk_library(tmp_path):
         "import sys, otel_metrics as m\n"
         f"m.configure(database={str(tmp_path / 'm.db')!r}, log_file={str(tmp_path / 'm.jsonl')!r})\n"
         "with m.timer(m.create_session(1, 2), 1, 2, 'ai_processing'): pass\n"
-        "m.shutdown(); print({'duckdb', 'typer', 'rich', 'nanoarrow'} & set(sys.modules))"
+        "m.shutdown(); print({'duckdb', 'typer', 'rich'} & set(sys.modules))"
     )
     assert run(sys.executable, "-c", script).stdout.strip() == "set()"
 

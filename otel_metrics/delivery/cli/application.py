@@ -6,6 +6,15 @@ import typer
 
 from otel_metrics._version import __version__
 from otel_metrics.delivery.cli import asking, begin, privacy, upkeep
+from otel_metrics.delivery.cli.questions.capacity import capacity
+from otel_metrics.delivery.cli.questions.corrections import corrections
+from otel_metrics.delivery.cli.questions.cost import cost
+from otel_metrics.delivery.cli.questions.moderators import moderators
+from otel_metrics.delivery.cli.questions.oversight import oversight
+from otel_metrics.delivery.cli.questions.safe_to_send import safe_to_send
+from otel_metrics.delivery.cli.questions.stages import stages
+from otel_metrics.delivery.cli.questions.system import system
+from otel_metrics.delivery.cli.questions.users import users
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
@@ -35,7 +44,18 @@ def start(
 for panel, commands in {
     "Begin": (begin.demo,),
     "Ask": (asking.dashboard, asking.alerts, asking.sessions, asking.session, asking.queue, asking.sql),
-    "Take out and keep": (upkeep.export, privacy.backup, upkeep.prune, privacy.forget, upkeep.doctor),
+    "Understand": (
+        stages,
+        corrections,
+        moderators,
+        capacity,
+        cost,
+        users,
+        system,
+        safe_to_send,
+        oversight,
+    ),
+    "Take out and keep": (upkeep.export, privacy.backup, upkeep.compact, upkeep.prune, privacy.forget, upkeep.doctor),
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)

@@ -24,7 +24,7 @@ def dashboard(
 
     if watch and form is not Form.TABLE:
         raise typer.BadParameter("--watch shows the table; leave --format out")
-    with reading(database, figures_only=True) as desk:
+    with reading(database) as desk:
         if watch:
             follow(desk, hours)
             return
@@ -42,7 +42,7 @@ def alerts(
     """What is wrong now."""
     from otel_metrics.delivery.cli.dashboard import alert_lines
 
-    with reading(database, figures_only=True) as desk:
+    with reading(database) as desk:
         firing = desk.answers.alerts(hours)
         if form is not RowForm.TABLE:
             _rows_as(form, desk, firing, ["type", "severity", "message"])

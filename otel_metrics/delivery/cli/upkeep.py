@@ -1,20 +1,21 @@
-"""Owns the commands that do something to a store or a file: export, prune, doctor."""
+"""Owns the commands that do something to a store or a file: export, compact, prune, doctor."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from otel_metrics.delivery.cli.desk import is_there, reading, settings_for, storage_of
+from otel_metrics.delivery.cli.desk import is_there, reading, settings_for, storage_of, take_in
 from otel_metrics.delivery.cli.options import Database, FileForm, Form, Printed
 from otel_metrics.delivery.cli.streams import note, output_console, print_json, show
-from otel_metrics.errors import SettingError
+from otel_metrics.errors import SettingError, StoreError
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.tables import MetricsStorage
 
 if TYPE_CHECKING:
     from otel_metrics.store.health import Check
 
+_WAIT_S = 10.0
 _FORM_OF_SUFFIX = {
     ".csv": FileForm.CSV, ".json": FileForm.JSON, ".jsonl": FileForm.JSONL, ".ndjson": FileForm.JSONL,
     ".parquet": FileForm.PARQUET, ".db": FileForm.SQLITE, ".sqlite": FileForm.SQLITE, ".sqlite3": FileForm.SQLITE,
@@ -65,6 +66,41 @@ def _time(text: str | None) -> str | float | None:
         return float(text) if "-" not in text else text
     except ValueError:
         return text
+
+
+def compact(database: Database = None, form: Printed = Form.TABLE) -> None:
+    """Move rows of sessions that are over into columnar files, where questions over many days are fast."""
+    from otel_metrics.analytics.compaction import Compacted
+    from otel_metrics.analytics.compaction import compact as move
+    from otel_metrics.delivery.cli.progress import Work
+    from otel_metrics.store.health import size_of
+
+    settings = settings_for(database)
+    storage = storage_of(settings)
+    done = Compacted()
+    if is_there(storage):
+        take_in(storage)
+        with Work("Moving rows into segments") as work:
+            moved = move(storage, settings, wait_s=_WAIT_S, progress=work.update)
+        if moved is None:
+            raise StoreError(f"another process has kept the tables for {_WAIT_S:g} s", "that it lets go", "try again")
+        done = moved
+    rows = {table: count for table, count in done.rows.items() if count}
+    if form is Form.JSON:
+        print_json({"rows": rows, "segments": done.segments, "merged": done.merged, "bytes": done.bytes})
+        return
+    console = output_console()
+    for table, count in rows.items():
+        console.print(f"{count:>12,}  rows of {table} moved")
+    if rows:
+        console.print(
+            f"{done.segments:>12,}  files made, {size_of(done.bytes)}, in {storage.layout.segments_folder}",
+            soft_wrap=True,
+        )
+    if done.merged:
+        console.print(f"{done.merged:>12,}  files merged into one for each day")
+    if not rows and not done.merged:
+        console.print("No rows to move: those of open sessions stay where they are found at once.")
 
 
 def prune(database: Database = None, form: Printed = Form.TABLE) -> None:

@@ -1,2 +1,3 @@
--- What: correction_metrics as questions see it. Returns: the columns of the table, times as TIMESTAMP in UTC.
-CREATE VIEW correction_metrics AS SELECT * FROM hot.correction_metrics;
+-- What: correction_metrics as questions see it, hot rows and cold ones.
+-- Returns: the columns of the table, times as TIMESTAMP in UTC, then those drawn out of its metadata.
+CREATE VIEW correction_metrics AS SELECT * FROM hot.correction_metrics UNION ALL SELECT * FROM cold.correction_metrics;

@@ -1,2 +1,3 @@
--- What: processing_metrics as questions see it. Returns: the columns of the table, times as TIMESTAMP in UTC.
-CREATE VIEW processing_metrics AS SELECT * FROM hot.processing_metrics;
+-- What: processing_metrics as questions see it, hot rows and cold ones.
+-- Returns: the columns of the table, times as TIMESTAMP in UTC, then those drawn out of its metadata.
+CREATE VIEW processing_metrics AS SELECT * FROM hot.processing_metrics UNION ALL SELECT * FROM cold.processing_metrics;

@@ -1,0 +1,84 @@
+"""Owns which hot rows may leave the tables for segments, and their deletion once they are there."""
+
+import sqlite3
+from dataclasses import dataclass
+
+TIME_OF = {
+    "processing_metrics": "end_time",
+    "correction_metrics": "timestamp",
+    "system_metrics": "timestamp",
+    "spans": "end_time",
+    "logs": "timestamp",
+    "sessions": "ended_at",
+}
+"""The tables whose rows move, with the time by whose day they are kept."""
+_IN_A_SESSION = frozenset({"processing_metrics", "correction_metrics", "spans", "logs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Movable:
+    """Rows up to `seq` that belong to no open session, or are older than `idle_since` (ISO-8601 UTC text).
+
+    Rows of an open session stay where they can be found fast: somebody may be waiting for it. Use it inside one
+    transaction or while holding the drain lock: what it means must not change between reading and deleting.
+    """
+
+    seq: int
+    idle_since: str
+
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Looks which sessions are open."""
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("DROP TABLE IF EXISTS temp.open_sessions")
+        connection.execute("CREATE TEMP TABLE open_sessions AS SELECT session_id FROM sessions WHERE ended_at IS NULL")
+        connection.execute("CREATE INDEX temp.open_session ON open_sessions (session_id)")
+
+    def where(self, table: str) -> str:
+        """The condition; its parameters are named `seq` and `idle_since`."""
+        if table == "sessions":
+            return "seq <= :seq AND ended_at IS NOT NULL"
+        if table not in _IN_A_SESSION:
+            return "seq <= :seq"
+        settled = f"{TIME_OF[table]} < :idle_since OR session_id NOT IN (SELECT session_id FROM temp.open_sessions)"
+        return f"seq <= :seq AND {TIME_OF[table]} IS NOT NULL AND (session_id IS NULL OR {settled})"
+
+    @property
+    def parameters(self) -> dict[str, int | str]:
+        """The parameters of `where`."""
+        return {"seq": self.seq, "idle_since": self.idle_since}
+
+    def delete(self, connection: sqlite3.Connection, table: str, count: int) -> None:
+        """Deletes the `count` rows that have moved, and raises if there are not just so many. Call inside a transaction.
+
+        Where little stays, the table is emptied and what stays is put back: a DELETE without a condition frees whole
+        pages instead of row after row.
+        """
+        where, parameters = self.where(table), self.parameters
+        total = int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        if count < total // 2:
+            gone = connection.execute(f"DELETE FROM {table} WHERE {where}", parameters).rowcount
+        else:
+            connection.execute(
+                f"CREATE TEMP TABLE staying AS SELECT * FROM {table} WHERE ({where}) IS NOT TRUE", parameters
+            )
+            connection.execute(f"DELETE FROM {table}")
+            stayed = connection.execute(f"INSERT INTO {table} SELECT * FROM temp.staying").rowcount
+            connection.execute("DROP TABLE temp.staying")
+            gone = total - max(0, stayed)
+        if gone != count:
+            raise RuntimeError(f"{table}: {count} rows were copied and {gone} would be deleted")
+
+
+def hot_rows(connection: sqlite3.Connection) -> int:
+    """How many rows are in the tables, of those that can move."""
+    return sum(int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in TIME_OF)
+
+
+def step_end(connection: sqlite3.Connection, most: int) -> int:
+    """A number of the store's cursor up to which about `most` rows of the largest table lie; the last one if fewer do."""
+    last = int(connection.execute("SELECT value FROM counters WHERE name = 'seq'").fetchone()[0])
+    ends = [
+        connection.execute(f"SELECT seq FROM {table} ORDER BY seq LIMIT 1 OFFSET ?", (most,)).fetchone()
+        for table in TIME_OF
+    ]
+    return min((row[0] for row in ends if row is not None), default=last)
