@@ -47,8 +47,8 @@ _USAGE = {
     "currency": Fact(TEXT, ("metadata.currency", "attributes.hitl.usage.cost.currency")),
 }
 _LENGTHS = {
-    "input_length": Fact(INTEGER, ("metadata.input_length", "metadata.question_length")),
-    "output_length": Fact(INTEGER, ("metadata.output_length", "metadata.answer_length")),
+    "input_length": Fact(INTEGER, ("metadata.message_length", "metadata.input_length", "metadata.question_length")),
+    "output_length": Fact(INTEGER, ("metadata.length", "metadata.output_length", "metadata.answer_length")),
 }
 
 TABLES: dict[str, Table] = {

@@ -113,7 +113,13 @@ class Play:
     def _review(self) -> None:
         visit = self._visit
         decision = "rejected" if visit.ending == "rejected" else "edited" if visit.edits else "approved"
-        with self._service.timer(*self._who, S.ADMIN_REVIEW, moderator=visit.moderator.name, decision=decision):
+        with self._service.timer(
+            *self._who,
+            S.ADMIN_REVIEW,
+            admin_user_id=visit.moderator.user_id,
+            moderator=visit.moderator.name,
+            decision=decision,
+        ):
             self._clock.pass_by(visit.review_s + sum(edit.seconds for edit in visit.edits))
             if decision == "rejected":
                 self._record(visit.edits[0], 0)
