@@ -50,7 +50,8 @@ def in_flight(engine: Engine, window: Window, timeout_hours: float) -> Record:
 
 
 def _found(engine: Engine, session: str) -> str:
-    found = [row[0] for row in engine.run(QUERIES["session_ids"], {"prefix": session}).rows] if session else []
+    prefix = session.encode("utf-8", "replace").decode()  # what is no text is no beginning of an id
+    found = [row[0] for row in engine.run(QUERIES["session_ids"], {"prefix": prefix}).rows] if prefix else []
     if not found:
         raise QueryError(
             f"no session {session!r}", "the id of a session, or its beginning", "see `otel-metrics sessions`"
