@@ -15,6 +15,10 @@ def run_query(engine: Engine, query: str) -> Rows:
     hostile query needs a process with limits around it.
     """
     try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError("the query is no text", "UTF-8", "write it anew") from error
+    try:
         statements = engine.connection.extract_statements(query)
     except duckdb.Error as error:
         raise QueryError(_first_line(error), "SQL that DuckDB can read", _REMEDY) from error

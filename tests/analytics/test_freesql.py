@@ -30,7 +30,7 @@ def test_reading_statements_are_answered(answers, query):
 @pytest.mark.parametrize(
     "query",
     [
-        "", "   ", "selec", "SELECT 1; SELECT 2", "DROP VIEW sessions", "DELETE FROM hot.sessions", "CREATE TABLE t (a INT)",
+        "", "   ", "selec", "SELECT '\ud800'", "SELECT 1; SELECT 2", "DROP VIEW sessions", "DELETE FROM hot.sessions", "CREATE TABLE t (a INT)",
         "COPY sessions TO 'stolen.csv'", "EXPLAIN ANALYZE COPY sessions TO 'stolen.csv'", "ATTACH 'other.db'",
         "SET enable_external_access = true", "PRAGMA database_list", "INSTALL httpfs", "LOAD sqlite_scanner",
         "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM read_text('/etc/passwd')", "SELECT * FROM '/etc/passwd'",
