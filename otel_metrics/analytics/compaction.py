@@ -1,18 +1,17 @@
 """Owns the move of hot rows into segments: files first, whole and on the disk; then manifest and deletion in one transaction."""
 
-import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import duckdb
 
-from otel_metrics.analytics.cold import COPY_OPTIONS, MOVING, packed, quoted
+from otel_metrics.analytics.cold import MOVING, quoted
 from otel_metrics.analytics.columns import Table
 from otel_metrics.analytics.hot import Progress, create_tables, load
+from otel_metrics.analytics.segments import SegmentWriter
 from otel_metrics.model.times import iso
 from otel_metrics.settings import Settings
 from otel_metrics.store.archive import archive, digest_of
@@ -20,7 +19,7 @@ from otel_metrics.store.database import note_deletions, roll_back
 from otel_metrics.store.journal_files import sync_folder
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.moving import TIME_OF, Movable, hot_rows, step_end
-from otel_metrics.store.segments import Segment, enter, listed, new_name, retire, sweep
+from otel_metrics.store.segments import Segment, enter, listed, retire, sweep
 from otel_metrics.store.tables import MetricsStorage
 
 _STEP_ROWS = 500_000
@@ -50,11 +49,11 @@ class Compaction:
         self._layout = layout
         self._now_ns = now_ns
         self._idle_since = iso(max(0, now_ns - round(timeout_hours * _NS_PER_H)))
+        self._writer = SegmentWriter(layout, connection)
         self._done = Compacted()
 
     def run(self, progress: Progress | None = None) -> Compacted:
         """Moves every row that may move, about half a million at a time, then makes one segment of a day's many."""
-        self._layout.segments_folder.mkdir(mode=0o700, exist_ok=True)
         sweep(self._source, self._layout, self._now_ns)
         last = step_end(self._source, 1 << 60)
         end = 0
@@ -84,7 +83,7 @@ class Compaction:
                 counts[table.name] = load(
                     worker, self._source, table, where=movable.where(table.name), parameters=movable.parameters
                 )
-                segments += self._write_days(worker, table)
+                segments += self._writer.write_days(worker, table)
             ended = self._ended(worker)
         if not segments:
             return False
@@ -105,25 +104,6 @@ class Compaction:
         self._done.segments += len(segments)
         self._done.bytes += sum(one.bytes for one in segments)
         return True
-
-    def _write_days(self, worker: duckdb.DuckDBPyConnection, table: Table) -> Iterator[Segment]:
-        moment = TIME_OF[table.name]
-        days = worker.execute(f"SELECT DISTINCT CAST({moment} AS DATE) FROM hot.{table.name} ORDER BY 1").fetchall()
-        for (day,) in days:
-            where = "true" if len(days) == 1 else f"CAST({moment} AS DATE) = DATE '{day}'"
-            yield self._write(worker, table, str(day), packed(table, f"hot.{table.name}", where))
-
-    def _write(self, worker: duckdb.DuckDBPyConnection, table: Table, day: str, select: str) -> Segment:
-        """Writes one file whole and brings it to the disk; until it stands in the manifest it counts for nothing."""
-        path = self._layout.segments_folder / new_name(self._source, table.name, day)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        worker.execute(f"COPY ({select}) TO {quoted(path)} ({COPY_OPTIONS})")
-        _sync(path)
-        moment = TIME_OF[table.name]
-        rows, first, last = worker.execute(
-            f"SELECT count(*), epoch_us(min({moment})), epoch_us(max({moment})) FROM read_parquet({quoted(path)})"
-        ).fetchall()[0]
-        return Segment(path.name, table.name, day, rows, path.stat().st_size, iso(first * 1000), iso(last * 1000))
 
     def _ended(self, worker: duckdb.DuckDBPyConnection) -> list[tuple[str, str, bytes | None]]:
         """The sessions that have moved, each with the end that counts."""
@@ -149,7 +129,7 @@ class Compaction:
         files = ", ".join(quoted(self._layout.segments_folder / one.name) for one in segments)
         with closing(_worker()) as worker:
             select = f"SELECT * FROM read_parquet([{files}]) ORDER BY {TIME_OF[table.name]}"
-            whole = self._write(worker, table, day, select)
+            whole = self._writer.write(worker, table, day, select)
         sync_folder(self._layout.segments_folder)
         self._source.execute("BEGIN IMMEDIATE")
         try:
@@ -177,14 +157,6 @@ def _worker() -> duckdb.DuckDBPyConnection:
     )
     connection.execute("SET TimeZone = 'UTC'")
     return connection
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def compact(

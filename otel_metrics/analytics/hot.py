@@ -96,8 +96,14 @@ def _rows_of_lines(table: Table) -> str:
         f"SELECT {columns} FROM (SELECT json_extract_string(line, [{paths}]) AS v "
         "FROM (SELECT unnest(string_split($lines, chr(10))) AS line))"
     )
+    return with_facts(table, f"({rows})")
+
+
+def with_facts(table: Table, source: str) -> str:
+    """The SELECT of a table's columns out of `source`, followed by the facts that stand in its JSON columns."""
+    names = ", ".join(table.columns)
     if not table.facts:
-        return rows
+        return f"SELECT {names} FROM {source}"
     keys: dict[str, list[str]] = {}
     for fact in table.facts.values():
         for key in fact.keys:
@@ -106,11 +112,11 @@ def _rows_of_lines(table: Table) -> str:
                 keys[column].append(name)
     drawn = ", ".join(
         f"json_extract_string(CASE WHEN length({column}) > 2 AND json_valid({column}) THEN {column} END, "
-        f"[{', '.join(map(_path, names))}]) AS _{column}"
-        for column, names in keys.items()
+        f"[{', '.join(map(_path, paths))}]) AS _{column}"
+        for column, paths in keys.items()
     )
     facts = ", ".join(f"{_fact(fact, keys)} AS {name}" for name, fact in table.facts.items())
-    return f"SELECT {', '.join(table.columns)}, {facts} FROM (SELECT *, {drawn} FROM ({rows}))"
+    return f"SELECT {names}, {facts} FROM (SELECT *, {drawn} FROM {source})"
 
 
 def _path(name: str) -> str:
