@@ -22,10 +22,10 @@ from otel_metrics.store.moving import TIME_OF, Movable, hot_rows, step_end
 from otel_metrics.store.segments import Segment, enter, listed, retire, sweep
 from otel_metrics.store.tables import MetricsStorage
 
-_STEP_ROWS = 500_000
+_STEP_ROWS = 1_000_000
 _MOST_OF_A_DAY = 8
 _LEFT_FREE_BYTES = 32 << 20
-_GIVEN_BACK_BYTES = 32 << 20
+_GIVEN_BACK_BYTES = 8 << 20
 _NS_PER_H = 3_600_000_000_000
 
 
@@ -53,7 +53,7 @@ class Compaction:
         self._done = Compacted()
 
     def run(self, progress: Progress | None = None) -> Compacted:
-        """Moves every row that may move, about half a million at a time, then makes one segment of a day's many."""
+        """Moves every row that may move, about a million at a time, then makes one segment of a day's many."""
         sweep(self._source, self._layout, self._now_ns)
         last = step_end(self._source, 1 << 60)
         end = 0

@@ -1,15 +1,18 @@
 """Owns the way of hot rows from SQLite into a DuckDB: as JSON lines, which cross from one to the other in one piece."""
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 
 import duckdb
 
 from otel_metrics.analytics.columns import FLAG, INTEGER, REAL, TABLES, TEXT, TIME, Fact, Table
 
-_BATCH = 100_000
+_FETCHED = 10_000
+_BATCH = 200_000
+_BATCH_CHARACTERS = 64_000_000
+_WORKERS = 2
 _READ = {
     TEXT: "{0}",
     INTEGER: "TRY_CAST({0} AS BIGINT)",
@@ -47,31 +50,41 @@ def load(
     )
     done = 0
     statements = _statements(table, replaces=replaces)
-    with ThreadPoolExecutor(1, "otel_metrics load") as executor:
-        pending: Future[None] | None = None
-        for rows in _batches(cursor):
-            lines = "\n".join(row[0] for row in rows)
-            if pending is not None:
-                pending.result()
-            pending = executor.submit(_insert, connection, statements, lines)
-            done += len(rows)
+    pending: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(_WORKERS, "otel_metrics load") as executor:
+        for lines in _batches(cursor):
+            if len(pending) == _WORKERS:
+                pending.popleft().result()
+            pending.append(executor.submit(_insert, connection, statements, "\n".join(lines)))
+            done += len(lines)
             if progress:
                 progress(done, total)
-        if pending is not None:
-            pending.result()
+        for one in pending:
+            one.result()
     return done
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, statements: list[str], lines: str) -> None:
     incoming, *then = statements
-    connection.execute(incoming, {"lines": lines})
-    for statement in then:
-        connection.execute(statement)
+    with connection.cursor() as cursor:  # a connection of its own to the same DuckDB: two can insert at once
+        cursor.execute(incoming, {"lines": lines})
+        for statement in then:
+            cursor.execute(statement)
 
 
-def _batches(cursor: sqlite3.Cursor) -> Iterator[list[tuple[str]]]:
-    while rows := list(islice(cursor, _BATCH)):
-        yield rows
+def _batches(cursor: sqlite3.Cursor) -> Iterator[list[str]]:
+    """Lines in large pieces, since each has its price in DuckDB; smaller ones where rows hold long texts."""
+    lines: list[str] = []
+    size = 0
+    while rows := cursor.fetchmany(_FETCHED):
+        fetched = [row[0] for row in rows]
+        lines += fetched
+        size += sum(map(len, fetched))
+        if len(lines) >= _BATCH or size >= _BATCH_CHARACTERS:
+            yield lines
+            lines, size = [], 0
+    if lines:
+        yield lines
 
 
 def _statements(table: Table, *, replaces: bool) -> list[str]:
