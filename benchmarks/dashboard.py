@@ -1,86 +1,175 @@
-"""How fast the dashboard's questions are answered over a million stage rows, against SQLite's own SQL on the same file.
+"""How fast the dashboard is answered: over cold rows, hot rows and new rows, each against a yardstick measured in the same run.
 
-Two figures: the first answer of a fresh process, which brings the rows over first, and the next answer of one that
-lives on (a live page, a watching terminal, a bot that asks itself), which fetches only what is new.
+The yardsticks: the same questions in hand-written DuckDB SQL on the same Parquet files; SQLite's own SQL over the same rows;
+the same day alone in a store; the first load. Run it with a number of stage rows (10,000,000 if none is given).
 """
 
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from stores import settings_in, write_stages
+import duckdb
+from generator import generate, write_cold, write_hot
+from stores import settings_in
 
 from otel_metrics.analytics.answers import Answers
+from otel_metrics.settings import Settings
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.tables import MetricsStorage
 
-ROWS = 1_000_000
-HOURS = 24.0
-
-# The dashboard's stage, overview and rate questions in SQLite's words; it has no percentiles, so they are picked by rank.
-SQLITE_QUESTIONS = (
-    """
-    WITH stages AS (
-        SELECT stage, success, (julianday(end_time) - julianday(start_time)) * 86400000.0 AS ms
-        FROM processing_metrics WHERE end_time > :since AND end_time <= :until
-    ),
-    ranked AS (
-        SELECT stage, success, ms, row_number() OVER (PARTITION BY stage ORDER BY ms) AS place,
-            count(*) OVER (PARTITION BY stage) AS n
-        FROM stages
-    )
-    SELECT stage, count(*), avg(ms), max(ms) FILTER (WHERE place <= 0.50 * n), max(ms) FILTER (WHERE place <= 0.95 * n),
-        max(ms) FILTER (WHERE place <= 0.99 * n), 100.0 * sum(success) / count(*)
-    FROM ranked GROUP BY stage
-    """,
-    """
-    SELECT count(*), avg(ms) FROM (
-        SELECT session_id, (julianday(max(end_time)) - julianday(min(start_time))) * 86400000.0 AS ms
-        FROM processing_metrics
-        WHERE session_id IN (
-            SELECT session_id FROM processing_metrics WHERE end_time > :since AND end_time <= :until
-        )
-        GROUP BY session_id
-    )
-    """,
-    """
-    SELECT count(*) FROM (
-        SELECT session_id FROM processing_metrics WHERE end_time > :since AND end_time <= :until
-        UNION
-        SELECT session_id FROM correction_metrics WHERE timestamp > :since AND timestamp <= :until
-    )
-    """,
-)
+DAYS = 30
+SMALL = 1_000_000
+NEW = 1_000
+HERE = Path(__file__).parent
+MEMORY = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from dashboard import answers_of
+from stores import settings_in
+answers_of(settings_in(Path(sys.argv[1]))).dashboard(24 * 30)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
 
 
 def main() -> None:
-    """Makes the store, asks it all three ways and prints the factors."""
+    """Makes the stores, asks, and prints each figure beside its yardstick."""
+    stages = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
     with tempfile.TemporaryDirectory() as name:
-        settings = settings_in(Path(name))
-        write_stages(settings, ROWS, hours=HOURS)
-        storage = MetricsStorage(StoreLayout(settings.database, settings.log_file), settings)
-        storage.drain()
-        sqlite_s = min(_seconds(lambda: _ask_sqlite(settings.database)) for _ in range(2))
-        answers = Answers(storage, settings)
-        first_s = _seconds(lambda: answers.dashboard(HOURS))
-        next_s = min(_seconds(lambda: answers.dashboard(HOURS)) for _ in range(3))
-        print(f"SQLite's own SQL over {ROWS:,} stage rows: {sqlite_s:.2f} s")
-        print(f"first answer: {first_s:.2f} s, {sqlite_s / first_s:.1f} times as fast")
-        print(f"next answer: {next_s:.3f} s, {sqlite_s / next_s:.1f} times as fast")
+        folder = Path(name)
+        with closing(generate(stages, DAYS)) as made:
+            large = _cold(made, folder / "large")
+            made.execute("DELETE FROM made_processing_metrics WHERE end_time <= now()::TIMESTAMP - INTERVAL 24 HOUR")
+            made.execute("DELETE FROM made_correction_metrics WHERE timestamp <= now()::TIMESTAMP - INTERVAL 24 HOUR")
+            made.execute(
+                "DELETE FROM made_sessions WHERE session_id NOT IN (SELECT session_id FROM made_processing_metrics)"
+            )
+            day = _cold(made, folder / "day")
+        _against_handwritten(large, stages)
+        _a_day(large, day)
+        _memory(large)
+        with closing(generate(SMALL, 1)) as made:
+            cold, hot = _cold(made, folder / "cold"), _hot(made, folder / "hot")
+        _against_sqlite(cold, hot)
+        _refresh(hot)
+
+
+def answers_of(settings: Settings) -> Answers:
+    """Answers over the store of these settings."""
+    return Answers(MetricsStorage(StoreLayout(settings.database, settings.log_file), settings), settings)
+
+
+def _against_handwritten(settings: Settings, stages: int) -> None:
+    hours = 24 * DAYS
+    ours = min(_seconds(lambda: _ask(settings, hours)) for _ in range(3))
+    theirs = min(_seconds(lambda: _handwritten(settings, hours)) for _ in range(3))
+    print(f"whole dashboard over {stages:,} cold stage rows: {ours:.2f} s, {ours / theirs:.2f} times hand-written SQL")
+
+
+def _a_day(large: Settings, day: Settings) -> None:
+    in_month = min(_seconds(lambda: _ask(large, 24)) for _ in range(3))
+    alone = min(_seconds(lambda: _ask(day, 24)) for _ in range(3))
+    print(f"24 hours in {DAYS} days: {in_month:.3f} s, {in_month / alone:.2f} times the same day alone")
+
+
+def _memory(settings: Settings) -> None:
+    command = [sys.executable, "-c", MEMORY, str(settings.database.parent), str(HERE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    print(f"memory of the dashboard over all of them: {int(done.stdout)} MB")
+
+
+def _against_sqlite(cold: Settings, hot: Settings) -> None:
+    ours = min(_seconds(lambda: _ask_core(cold, 24)) for _ in range(3))
+    theirs = min(_seconds(lambda: _ask_sqlite(hot.database)) for _ in range(2))
+    print(
+        f"the contract's figures over {SMALL:,} rows: {ours:.2f} s, {theirs / ours:.1f} times as fast as SQLite's own SQL"
+    )
+
+
+def _refresh(hot: Settings) -> None:
+    with closing(answers_of(hot)) as answers:
+        first = _seconds(lambda: answers.dashboard(24))
+        _add(hot.database)
+        following = _seconds(lambda: answers.dashboard(24))
+        read_first = _seconds(lambda: _read(hot))
+        _add(hot.database)
+        read_next = _seconds(answers.refresh)
+    print(f"refresh with {NEW:,} new rows: {read_next / read_first:.3f} of the first load of {SMALL:,} rows")
+    print(f"dashboard after them: {following / first:.3f} of the first one")
+
+
+def _read(settings: Settings) -> None:
+    with closing(answers_of(settings)) as answers:
+        answers.refresh()
+
+
+def _ask(settings: Settings, hours: float) -> None:
+    with closing(answers_of(settings)) as answers:
+        answers.dashboard(hours)
+
+
+def _ask_core(settings: Settings, hours: float) -> None:
+    with closing(answers_of(settings)) as answers:
+        answers.figures(hours)
+
+
+def _handwritten(settings: Settings, hours: float) -> None:
+    """The same questions as one would write them down for these files alone."""
+    folder = StoreLayout(settings.database, settings.log_file).segments_folder
+    until = datetime.fromisoformat(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()))
+    with closing(duckdb.connect()) as connection:
+        for table in ("processing_metrics", "correction_metrics", "sessions"):
+            connection.execute(f"CREATE VIEW {table} AS FROM read_parquet('{folder}/{table}-*.parquet')")
+        script = (HERE / "handwritten.sql").read_text(encoding="utf-8")
+        for statement in connection.extract_statements(script):
+            connection.execute(statement, {"since": until - timedelta(hours=hours), "until": until}).fetchall()
+
+
+def _cold(made: duckdb.DuckDBPyConnection, folder: Path) -> Settings:
+    folder.mkdir()
+    settings = settings_in(folder)
+    write_cold(made, StoreLayout(settings.database, settings.log_file))
+    return settings
+
+
+def _hot(made: duckdb.DuckDBPyConnection, folder: Path) -> Settings:
+    folder.mkdir()
+    settings = settings_in(folder)
+    write_hot(made, StoreLayout(settings.database, settings.log_file))
+    return settings
+
+
+def _add(database: Path) -> None:
+    """A thousand stages more: copies of those that are there, as new rows."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        (last,) = connection.execute("SELECT max(seq) FROM processing_metrics").fetchone()
+        names = [row[1] for row in connection.execute("PRAGMA table_info(processing_metrics)")][1:-1]
+        columns = ", ".join(names)
+        connection.execute(
+            f"INSERT INTO processing_metrics (metric_id, {columns}, seq) "
+            f"SELECT metric_id || ?, {columns}, ? + row_number() OVER () FROM processing_metrics LIMIT ?",
+            (str(last), last, NEW),
+        )
+        connection.execute("UPDATE counters SET value = ? WHERE name = 'seq'", (last + NEW,))
 
 
 def _ask_sqlite(database: Path) -> None:
+    """The contract's figures in SQLite's words; it has no percentiles, so they are picked by rank."""
+    now = time.time()
+    period = {
+        "since": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(now - 86400)),
+        "until": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(now)),
+    }
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        now = time.time()
-        period = {
-            "since": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(now - HOURS * 3600)),
-            "until": time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(now)),
-        }
-        for question in SQLITE_QUESTIONS:
-            connection.execute(question, period).fetchall()
+        for question in (HERE / "sqlite.sql").read_text(encoding="utf-8").split(";"):
+            if question.strip():
+                connection.execute(question, period).fetchall()
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from otel_metrics.analytics.dashboard import build_dashboard
+from otel_metrics.analytics.dashboard import build_dashboard, build_figures
 from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.freesql import run_query
@@ -43,9 +43,13 @@ class Answers:
         window = self._window(hours)
         return build_dashboard(self._engine, self._settings, window)
 
+    def figures(self, hours: float = 24) -> Document:
+        """The dashboard's first figures alone, without the sections of the single subjects: for who looks every second."""
+        return build_figures(self._engine, self._settings, self._window(hours))
+
     def alerts(self, hours: float = 24) -> list[Record]:
         """The alerts that fire on the last `hours`."""
-        alerts: list[Record] = self.dashboard(hours)["alerts"]
+        alerts: list[Record] = self.figures(hours)["alerts"]
         return alerts
 
     def stages(self, hours: float = 24) -> Document:

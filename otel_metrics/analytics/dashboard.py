@@ -34,11 +34,17 @@ SECTIONS: dict[str, Callable[[Engine, Window, Settings], Document]] = {
 
 
 def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Document:
+    """The whole document: the figures of `build_figures` and a section for each subject of `SECTIONS`."""
+    document = build_figures(engine, settings, window)
+    sections = {name: ask(engine, window, settings) for name, ask in SECTIONS.items()}
+    return {**document, **sections, "corrections": {**document["corrections"], **sections["corrections"]}}
+
+
+def build_figures(engine: Engine, settings: Settings, window: Window) -> Document:
     """Overview, stages, corrections and alerts of a window; zeros and nulls where there is nothing."""
     overview = engine.run(QUERIES["dashboard_overview"], window.parameters()).as_dicts()[0]
     stages = stages_of(engine, window)
     corrections = corrections_of(engine, window)
-    sections = {name: ask(engine, window, settings) for name, ask in SECTIONS.items()}
     return {
         "overview": {
             "total_requests": overview["total_requests"],
@@ -47,9 +53,8 @@ def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Docum
             "total_corrections": sum(entry["total_count"] for entry in corrections["by_type"].values()),
         },
         "processing_by_stage": stages,
-        "corrections": {**corrections, **sections["corrections"]},
+        "corrections": corrections,
         "alerts": firing(stages, corrections, settings),
-        **{name: section for name, section in sections.items() if name != "corrections"},
     }
 
 
