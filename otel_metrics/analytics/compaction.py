@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -77,21 +78,32 @@ class Compaction:
         movable.prepare(self._source)
         with closing(_worker()) as worker:
             create_tables(worker)
-            counts: dict[str, int] = {}
-            segments: list[Segment] = []
-            for table in MOVING:
-                counts[table.name] = load(
+            counts = {
+                table.name: load(
                     worker, self._source, table, where=movable.where(table.name), parameters=movable.parameters
                 )
-                segments += self._writer.write_days(worker, table)
-            ended = self._ended(worker)
-        if not segments:
-            return False
-        sync_folder(self._layout.segments_folder)
+                for table in MOVING
+            }
+            if not any(counts.values()):
+                return False
+            segments = self._exchange(worker, movable, counts)
+        for name, count in counts.items():
+            self._done.rows[name] = self._done.rows.get(name, 0) + count
+        self._done.segments += len(segments)
+        self._done.bytes += sum(one.bytes for one in segments)
+        return True
+
+    def _exchange(self, worker: duckdb.DuckDBPyConnection, movable: Movable, counts: dict[str, int]) -> list[Segment]:
+        """Rows for files: the rows are deleted while the files are written, and all is taken back if either fails."""
+        self._source.execute("PRAGMA secure_delete = FAST")  # what the pages held is in the files now: why overwrite it
         self._source.execute("BEGIN IMMEDIATE")
         try:
-            for table in MOVING:
-                movable.delete(self._source, table.name, counts[table.name])
+            with ThreadPoolExecutor(1, "otel_metrics compaction") as aside:
+                deletion = aside.submit(movable.delete_all, self._source, counts)
+                segments = [one for table in MOVING for one in self._writer.write_days(worker, table)]
+                ended = self._ended(worker)
+                deletion.result()
+            sync_folder(self._layout.segments_folder)
             archive(self._source, ended)
             enter(self._source, segments)
             note_deletions(self._source)
@@ -99,11 +111,7 @@ class Compaction:
         except BaseException:
             roll_back(self._source)
             raise
-        for name, count in counts.items():
-            self._done.rows[name] = self._done.rows.get(name, 0) + count
-        self._done.segments += len(segments)
-        self._done.bytes += sum(one.bytes for one in segments)
-        return True
+        return segments
 
     def _ended(self, worker: duckdb.DuckDBPyConnection) -> list[tuple[str, str, bytes | None]]:
         """The sessions that have moved, each with the end that counts."""

@@ -12,7 +12,7 @@ from otel_metrics.analytics.columns import Table
 from otel_metrics.model.times import iso
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.moving import TIME_OF
-from otel_metrics.store.segments import Segment, new_name
+from otel_metrics.store.segments import Segment, new_name, store_number
 
 
 class SegmentWriter:
@@ -20,7 +20,7 @@ class SegmentWriter:
 
     def __init__(self, layout: StoreLayout, manifest: sqlite3.Connection) -> None:
         self._folder = layout.segments_folder
-        self._manifest = manifest
+        self._store = store_number(manifest)
         self._folder.mkdir(mode=0o700, exist_ok=True)
 
     def write_days(self, worker: duckdb.DuckDBPyConnection, table: Table) -> Iterator[Segment]:
@@ -33,7 +33,7 @@ class SegmentWriter:
 
     def write(self, worker: duckdb.DuckDBPyConnection, table: Table, day: str, select: str) -> Segment:
         """One file of what a SELECT gives, in the form of `packed`, brought to the disk."""
-        path = self._folder / new_name(self._manifest, table.name, day)
+        path = self._folder / new_name(self._store, table.name, day)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         worker.execute(f"COPY ({select}) TO {quoted(path)} ({COPY_OPTIONS})")
         _sync(path)

@@ -1,6 +1,7 @@
 """Owns which hot rows may leave the tables for segments, and their deletion once they are there."""
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 TIME_OF = {
@@ -49,8 +50,13 @@ class Movable:
         """The parameters of `where`."""
         return {"seq": self.seq, "idle_since": self.idle_since}
 
-    def delete(self, connection: sqlite3.Connection, table: str, count: int) -> None:
-        """Deletes the `count` rows that have moved, and raises if there are not just so many. Call inside a transaction.
+    def delete_all(self, connection: sqlite3.Connection, counts: Mapping[str, int]) -> None:
+        """Deletes the rows that have moved, by table, with the numbers that there must be. Call inside a transaction."""
+        for table, count in counts.items():
+            self._delete(connection, table, count)
+
+    def _delete(self, connection: sqlite3.Connection, table: str, count: int) -> None:
+        """Deletes the `count` rows that have moved, and raises if there are not just so many.
 
         Where little stays, the table is emptied and what stays is put back: a DELETE without a condition frees whole
         pages instead of row after row.

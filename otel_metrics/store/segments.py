@@ -35,12 +35,12 @@ def listed(connection: sqlite3.Connection) -> list[Segment]:
     return [Segment(*row) for row in found]
 
 
-def new_name(connection: sqlite3.Connection, table: str, day: str) -> str:
+def new_name(store: str, table: str, day: str) -> str:
     """The name of a segment to be made: table, day, the database that it belongs to, and random digits."""
-    return f"{table}-{day}-{_store(connection)}-{os.urandom(6).hex()}.parquet"
+    return f"{table}-{day}-{store}-{os.urandom(6).hex()}.parquet"
 
 
-def _store(connection: sqlite3.Connection) -> str:
+def store_number(connection: sqlite3.Connection) -> str:
     """Who made this database, as 16 hex digits."""
     (number,) = connection.execute("SELECT value FROM counters WHERE name = 'store'").fetchone()
     return f"{number:016x}"
@@ -89,7 +89,7 @@ def sweep(connection: sqlite3.Connection, layout: StoreLayout, now_ns: int, grac
     ]
     known = {one.name for one in listed(connection)}
     known.update(row[0] for row in connection.execute("SELECT name FROM retired_segments"))
-    own = f"-{_store(connection)}-"
+    own = f"-{store_number(connection)}-"
     orphans = [path.name for path in files_of(layout) if path.name not in known and own in path.name]
     for name in (*due, *orphans):
         with suppress(FileNotFoundError):
