@@ -1,17 +1,33 @@
--- What: the headline figures of a window. A stage belongs to it if it ended in ($since, $until].
+-- What: the headline figures of a window. A stage belongs to it if it ended in ($since, $until]. What a session did
+--   outside of the window is looked for among the sessions found inside, by their ids, which begin with the time.
 -- Parameters: since, until (TIMESTAMP, UTC).
 -- Returns: total_requests (sessions with a stage in the window), overall_success_rate (percent of those stages),
 --   avg_total_processing_time_ms (mean over those sessions of last end - first start over all their stages).
-WITH stages AS (
-    SELECT session_id, success FROM processing_metrics WHERE end_time > $since AND end_time <= $until
+WITH inside AS (
+    SELECT
+        session_id, min(start_time) AS first_start, max(end_time) AS last_end, count(*) AS stages,
+        count(*) FILTER (success) AS succeeded
+    FROM processing_metrics
+    WHERE end_time > $since AND end_time <= $until
+    GROUP BY session_id
+),
+outside AS (
+    SELECT session_id, min(start_time) AS first_start, max(end_time) AS last_end
+    FROM processing_metrics
+    WHERE (end_time <= $since OR end_time > $until) AND session_id IN (SELECT session_id FROM inside)
+    GROUP BY session_id
 ),
 totals AS (
-    SELECT session_id, epoch_us(max(end_time)) - epoch_us(min(start_time)) AS duration_us
-    FROM processing_metrics
-    WHERE session_id IN (SELECT session_id FROM stages)
-    GROUP BY session_id
+    SELECT
+        i.stages, i.succeeded,
+        elapsed_ms(
+            least(i.first_start, coalesce(o.first_start, i.first_start)), greatest(i.last_end, coalesce(o.last_end, i.last_end))
+        ) AS total_ms
+    FROM inside AS i
+    LEFT JOIN outside AS o ON o.session_id = i.session_id
 )
 SELECT
-    (SELECT count(*) FROM totals) AS total_requests,
-    (SELECT avg(duration_us) / 1000.0 FROM totals) AS avg_total_processing_time_ms,
-    (SELECT 100.0 * count(*) FILTER (success) / nullif(count(*), 0) FROM stages) AS overall_success_rate;
+    count(*) AS total_requests,
+    avg(total_ms) AS avg_total_processing_time_ms,
+    100.0 * sum(succeeded) / nullif(sum(stages), 0) AS overall_success_rate
+FROM totals;
