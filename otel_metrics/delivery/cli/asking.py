@@ -28,11 +28,10 @@ def dashboard(
         if watch:
             follow(desk, hours)
             return
-        document = desk.answers.dashboard(hours)
         if form is Form.JSON:
-            _as_json(desk, document)
+            _as_json(desk, desk.answers.dashboard(hours))
         elif _is_there(desk):
-            show(dashboard_view(desk, document, hours))
+            show(dashboard_view(desk, desk.answers.figures(hours), hours))
 
 
 def alerts(

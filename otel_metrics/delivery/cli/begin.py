@@ -25,7 +25,7 @@ def demo(
     with Work(f"Running a bot for {sessions:,} sessions") as work:
         played = run_demo(settings, sessions=sessions, seed=seed, send=send, progress=work.update)
     with reading(database) as desk:
-        document = desk.answers.dashboard(24)
+        document = desk.answers.figures(24)
         if form is Form.JSON:
             print_json(document)
             return

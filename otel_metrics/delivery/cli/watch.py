@@ -46,7 +46,7 @@ def _frame(desk: Desk, hours: float) -> RenderableType:
         return Group(Text(desk.absent()), Text("Waiting for it. Ctrl-C ends this.", "quiet"))
     with suppress(StoreError, OSError):  # the reading below tells what is wrong, if anything is
         desk.storage.drain()
-    return dashboard_view(desk, desk.answers.dashboard(hours), hours, stays=True)
+    return dashboard_view(desk, desk.answers.figures(hours), hours, stays=True)
 
 
 class _Screen:
