@@ -194,7 +194,7 @@ def test_a_fault_of_ours_is_one_line(cli, demo, monkeypatch):
     def broken(self, hours=24):
         raise KeyError("nothing")
 
-    monkeypatch.setattr("otel_metrics.analytics.answers.Answers.dashboard", broken)
+    monkeypatch.setattr("otel_metrics.analytics.answers.Answers.figures", broken)
     result = cli("dashboard", "--database", demo)
     assert result.status == 1
     assert result.notes.count("\n") == 1

@@ -20,14 +20,13 @@ outside AS (
 totals AS (
     SELECT
         i.stages, i.succeeded,
-        elapsed_ms(
-            least(i.first_start, coalesce(o.first_start, i.first_start)), greatest(i.last_end, coalesce(o.last_end, i.last_end))
-        ) AS total_ms
+        epoch_us(greatest(i.last_end, coalesce(o.last_end, i.last_end)))
+        - epoch_us(least(i.first_start, coalesce(o.first_start, i.first_start))) AS total_us
     FROM inside AS i
     LEFT JOIN outside AS o ON o.session_id = i.session_id
 )
 SELECT
     count(*) AS total_requests,
-    avg(total_ms) AS avg_total_processing_time_ms,
+    avg(total_us) / 1000.0 AS avg_total_processing_time_ms,
     100.0 * sum(succeeded) / nullif(sum(stages), 0) AS overall_success_rate
 FROM totals;
