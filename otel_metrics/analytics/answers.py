@@ -48,9 +48,10 @@ class Answers:
         alerts: list[Record] = self.dashboard(hours)["alerts"]
         return alerts
 
-    def stages(self, hours: float = 24) -> Document:
+    def stages(self, hours: float = 24, *, stage: str | None = None, improvement_percent: float = 20.0) -> Document:
         """Where the time of a session goes: stages, waiting against working, the bottleneck; see `analytics.questions.stages`."""
-        return stages(self._engine, self._window(hours), self._settings)
+        window = self._window(hours)
+        return stages(self._engine, window, self._settings, stage=stage, improvement_percent=improvement_percent)
 
     def corrections(self, hours: float = 24) -> Document:
         """What moderators correct: how much, of what kind, for which model and prompt, and whether it falls; see `analytics.questions.corrections`."""
