@@ -69,9 +69,9 @@ class Answers:
         """Tokens and money by session, stage, model and delivered answer; see `analytics.questions.cost`."""
         return cost(self._engine, self._window(hours), self._settings)
 
-    def users(self, hours: float = 24) -> Document:
+    def users(self, hours: float = 24, *, within_hours: float = 24.0) -> Document:
         """Sessions, peak hours, repeat contacts and response times as users feel them; see `analytics.questions.users`."""
-        return users(self._engine, self._window(hours), self._settings)
+        return users(self._engine, self._window(hours), self._settings, within_hours=within_hours)
 
     def system(self, hours: float = 24) -> Document:
         """Memory, processor, queue length, restarts, errors and the state of this package itself; see `analytics.questions.system`."""

@@ -148,11 +148,13 @@ def _sentences(figures: Record, in_all: list[Record]) -> list[str]:
         return [
             f"{said_count(figures['sessions'], 'session')} in this time: from {LEAST_SESSIONS} on a bottleneck can be named."
         ]
-    said: list[str] = [
-        f"Most time goes to {name}: {said_percent(100 * figures['time_at_bottleneck_share'])} of the "
-        f"{said_ms(figures['end_to_end_mean_ms'])} that a session takes on average.",
-        f"If {'the time ' if name == BETWEEN else ''}{name} took {said_percent(figures['improvement_percent'])} less, a "
-        f"session would take {said_ms(figures['saved_per_session_ms'])} less ({said_percent(figures['saved_of_end_to_end_percent'])}).",
+    part = said_percent(100 * figures["time_at_bottleneck_share"])
+    less, saved = said_percent(figures["improvement_percent"]), said_ms(figures["saved_per_session_ms"])
+    of_all = said_percent(figures["saved_of_end_to_end_percent"])
+    what = f"the time {name}" if name == BETWEEN else name
+    said = [
+        f"Most time goes to {what}: {part} of the {said_ms(figures['end_to_end_mean_ms'])} that a session takes on average.",
+        f"If {what} took {less} less, a session would take {saved} less ({of_all}).",
     ]
     said.append(_ADVICE.get(name, f"Look at what {name} does: its slowest sessions stand in `sessions`."))
     worst: Any = max(in_all, key=lambda one: (one["failed"] / one["count"], one["stage"]), default=None)
