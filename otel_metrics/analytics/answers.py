@@ -73,9 +73,9 @@ class Answers:
         """Sessions, peak hours, repeat contacts and response times as users feel them; see `analytics.questions.users`."""
         return users(self._engine, self._window(hours), self._settings, within_hours=within_hours)
 
-    def system(self, hours: float = 24) -> Document:
+    def system(self, hours: float = 24, *, metric: str | None = None) -> Document:
         """Memory, processor, queue length, restarts, errors and the state of this package itself; see `analytics.questions.system`."""
-        return system(self._engine, self._window(hours), self._settings)
+        return system(self._engine, self._window(hours), self._settings, metric=metric)
 
     def safe_to_send(self, hours: float = 24) -> Document:
         """Which intents could skip review at a chosen risk; see `analytics.questions.safe_to_send`."""
