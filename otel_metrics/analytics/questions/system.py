@@ -28,8 +28,8 @@ def system(engine: Engine, window: Window, settings: Settings, *, metric: str | 
     now as `queue` counts them; a draft given up before a moderator took it left no stage and is not counted.
     `waiting_now`, `longest_queue` and when it was first so long, `queue_by_hour`: how many waited at each full hour.
 
-    `processes`: by host and `service.name`. `restarts`: processes that began in the window after another one of the same
-    host and service, so several workers of one server count as restarts of each other when they start. `uptime_ms`: from
+    `processes`: by host and `service.name`. `restarts`: processes that began in the window after others of the same host
+    and service of which none recorded anything from then on; several workers side by side are no restarts of each other. `uptime_ms`: from
     the start of the last process to the last that it recorded in the window; None where it recorded nothing.
 
     `failed_percent`: failed of all stages that ended in the window (None below `LEAST_STAGES`, `enough` false then).

@@ -1,5 +1,5 @@
--- What: the processes that wrote, by host and service. A restart is a process that began in the window after another one
---   of the same host and service.
+-- What: the processes that wrote, by host and service. A restart is a process that began in the window after others of the
+--   same host and service of which none recorded anything any more: workers side by side are no restarts of each other.
 -- Parameters: since, until (TIMESTAMP, UTC).
 -- Returns: host, service, processes (begun until now), restarts, started_at and pid of the last one, last_seen_at (the last
 --   that it recorded in the window; NULL for nothing); the last started first.
@@ -9,12 +9,6 @@ WITH named AS (
         coalesce(json_extract_string(CASE WHEN json_valid(resource) THEN resource END, '$."service.name"'), '') AS service
     FROM processes
     WHERE started_at <= $until
-),
-ordered AS (
-    SELECT
-        process, started_at, pid, host, service,
-        row_number() OVER (PARTITION BY host, service ORDER BY started_at, process) AS place
-    FROM named
 ),
 signs AS (
     SELECT process, max(end_time) AS moment FROM processing_metrics WHERE end_time > $since AND end_time <= $until GROUP BY process
@@ -27,11 +21,19 @@ signs AS (
 ),
 seen AS (
     SELECT process, max(moment) AS moment FROM signs GROUP BY process
+),
+ordered AS (
+    SELECT
+        n.host, n.service, n.started_at, n.pid, s.moment, row_number() OVER in_order AS place,
+        max(s.moment) OVER (in_order ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS others_seen_at
+    FROM named AS n
+    LEFT JOIN seen AS s USING (process)
+    WINDOW in_order AS (PARTITION BY n.host, n.service ORDER BY n.started_at, n.process)
 )
 SELECT
-    o.host, o.service, count(*) AS processes, count(*) FILTER (o.place > 1 AND o.started_at > $since) AS restarts,
-    max(o.started_at) AS started_at, arg_max(o.pid, o.place) AS pid, arg_max(s.moment, o.place) AS last_seen_at
-FROM ordered AS o
-LEFT JOIN seen AS s USING (process)
-GROUP BY o.host, o.service
+    host, service, count(*) AS processes,
+    count(*) FILTER (place > 1 AND started_at > $since AND coalesce(others_seen_at <= started_at, true)) AS restarts,
+    max(started_at) AS started_at, arg_max(pid, place) AS pid, max_by(moment, place) AS last_seen_at
+FROM ordered
+GROUP BY host, service
 ORDER BY started_at DESC, host, service;
