@@ -1,5 +1,6 @@
 """Where the time of a session goes, against plain Python over the facts."""
 
+import itertools
 import tempfile
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
@@ -34,7 +35,7 @@ def owned_by(stages: list[Ran]) -> Counter[str]:
     """Milliseconds by stage, walked one by one between the moments at which something begins or ends."""
     owned: Counter[str] = Counter()
     moments = sorted({moment for one in stages for moment in (one.start, one.end)})
-    for begun, ended in zip(moments, moments[1:], strict=False):
+    for begun, ended in itertools.pairwise(moments):
         running = [one for one in stages if one.start <= begun and one.end >= ended]
         ms = (ended - begun) / timedelta(milliseconds=1)
         if running:
