@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from otel_metrics.analytics.answers import Answers
     from otel_metrics.telemetry.forward import Forwarder
+    from otel_metrics.telemetry.system import SystemReadings
 
 _ASK_WAIT_S = 10.0
 
@@ -57,6 +58,7 @@ class MetricsService:
         self._close_telemetry: Callable[[], None] = lambda: None
         self._flush_telemetry: Callable[[float], None] = lambda _: None
         self._upkeep: Upkeep | None = None
+        self._readings: SystemReadings | None = None
         if self.settings.enabled:
             self._open_recording()
         self._logger = StructuredLogger(self.kit, self.settings.log_level)
@@ -87,6 +89,8 @@ class MetricsService:
         self._upkeep = Upkeep(journal, ledger, self.storage, self.losses, guard, settings, forwarder)
         RECORD_OBSERVER.observe(telemetry.meter, self._upkeep.figures)
         self._upkeep.start()
+        if settings.system_metrics:
+            self._readings = self._start_readings(guard)
         in_children(self._forked)
 
     def _forwarder(self, make_exporter: "Callable[[], SpanExporter]", hasher: IdHasher) -> "Forwarder":
@@ -95,6 +99,18 @@ class MetricsService:
         from otel_metrics.telemetry.forward import Forwarder
 
         return Forwarder(Outbox(self._layout), make_exporter, hasher)
+
+    def _start_readings(self, guard: Guard) -> "SystemReadings | None":
+        """System metrics; where their library is missing the bot goes on without them, and is told how to get it."""
+        try:
+            from otel_metrics.telemetry.system import SystemReadings
+
+            readings = SystemReadings(self.record_system_metric, self.settings.system_interval_s, guard)
+            readings.start()
+        except Exception as error:
+            guard.caught("system_metrics", error, dropped=False)
+            return None
+        return readings
 
     # --- recording -------------------------------------------------------------------------------------------
 
@@ -232,6 +248,8 @@ class MetricsService:
         if self._closed:
             return
         self._closed = True
+        if self._readings is not None:
+            self._readings.close()
         self.kit = self._sessions = None
         self._logger = StructuredLogger(None, self.settings.log_level)
         try:
@@ -249,6 +267,8 @@ class MetricsService:
                     timer.disown()
             self.kit.live.clear()
             self._upkeep.start_in_child()
+            if self._readings is not None:
+                self._readings.start()
 
     def __enter__(self) -> Self:
         return self

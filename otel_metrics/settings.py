@@ -41,6 +41,8 @@ class Settings:
     slow_min_stages: int = 5
     correction_rate_percent: float = 30.0
     correction_min_sessions: int = 10
+    system_metrics: bool = False
+    system_interval_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,11 @@ OPTIONS: tuple[Option, ...] = (
         "correction_min_sessions", "METRICS_CORRECTION_MIN_SESSIONS", _integer(1), "an integer from 1 on",
         "`high_correction_rate` from so many sessions on",
     ),
+    Option(
+        "system_metrics", "METRICS_SYSTEM", _flag, "true or false",
+        "record memory, processor and the like of the process and its machine; needs the extra `system`",
+    ),
+    Option("system_interval_s", "METRICS_SYSTEM_INTERVAL", _number(0.1, 86_400.0), "seconds from 0.1 to 86400", "how often these are read"),
 )  # fmt: skip
 
 _BY_FIELD = {option.field: option for option in OPTIONS}

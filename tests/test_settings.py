@@ -35,6 +35,8 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "slow_min_stages": (1, 1),
     "correction_rate_percent": ("100", 100.0),
     "correction_min_sessions": ("2", 2),
+    "system_metrics": ("true", True),
+    "system_interval_s": ("15", 15.0),
 }
 BAD: dict[str, list[Any]] = {
     "database": ["", "  ", "/", 5, b"m.db", "a\0b", "a" * 5000],
@@ -59,6 +61,8 @@ BAD: dict[str, list[Any]] = {
     "slow_min_stages": [0],
     "correction_rate_percent": [-1, 101],
     "correction_min_sessions": [0],
+    "system_metrics": ["maybe", 2],
+    "system_interval_s": [0, -1, 100_000, "often"],
 }
 VARIABLES = {option.field: option.variable for option in OPTIONS}
 assert set(GOOD) == set(BAD) == set(VARIABLES) == {field.name for field in fields(Settings)}

@@ -52,9 +52,10 @@ class Answers:
         alerts: list[Record] = self.figures(hours)["alerts"]
         return alerts
 
-    def stages(self, hours: float = 24) -> Document:
+    def stages(self, hours: float = 24, *, stage: str | None = None, improvement_percent: float = 20.0) -> Document:
         """Where the time of a session goes: stages, waiting against working, the bottleneck; see `analytics.questions.stages`."""
-        return stages(self._engine, self._window(hours), self._settings)
+        window = self._window(hours)
+        return stages(self._engine, window, self._settings, stage=stage, improvement_percent=improvement_percent)
 
     def corrections(self, hours: float = 24) -> Document:
         """What moderators correct: how much, of what kind, for which model and prompt, and whether it falls; see `analytics.questions.corrections`."""
@@ -72,13 +73,13 @@ class Answers:
         """Tokens and money by session, stage, model and delivered answer; see `analytics.questions.cost`."""
         return cost(self._engine, self._window(hours), self._settings)
 
-    def users(self, hours: float = 24) -> Document:
+    def users(self, hours: float = 24, *, within_hours: float = 24.0) -> Document:
         """Sessions, peak hours, repeat contacts and response times as users feel them; see `analytics.questions.users`."""
-        return users(self._engine, self._window(hours), self._settings)
+        return users(self._engine, self._window(hours), self._settings, within_hours=within_hours)
 
-    def system(self, hours: float = 24) -> Document:
+    def system(self, hours: float = 24, *, metric: str | None = None) -> Document:
         """Memory, processor, queue length, restarts, errors and the state of this package itself; see `analytics.questions.system`."""
-        return system(self._engine, self._window(hours), self._settings)
+        return system(self._engine, self._window(hours), self._settings, metric=metric)
 
     def safe_to_send(self, hours: float = 24) -> Document:
         """Which intents could skip review at a chosen risk; see `analytics.questions.safe_to_send`."""

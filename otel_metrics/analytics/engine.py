@@ -14,6 +14,7 @@ from otel_metrics.analytics.columns import TABLES
 from otel_metrics.analytics.hot import Progress, create_tables, load
 from otel_metrics.analytics.statements import PRELUDE, VIEWS
 from otel_metrics.errors import StoreDamaged
+from otel_metrics.store.accounts import Account
 from otel_metrics.store.segments import Segment, listed
 from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.store.telling import REPAIR
@@ -89,6 +90,12 @@ class Engine:
         with self._mutex, _blaming_segments(folder):
             cursor = self.connection.execute(statement, parameters or {})
             return Rows([column[0] for column in cursor.description or ()], cursor.fetchall())
+
+    def account(self) -> Account:
+        """Where every record is that was ever emitted into the store; all zeros where there is none."""
+        if self._storage is None or not self._storage.exists():
+            return Account()
+        return self._storage.account()
 
     def close(self) -> None:
         """Lets the memory go."""

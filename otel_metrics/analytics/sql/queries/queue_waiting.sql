@@ -4,14 +4,13 @@
 WITH drafted AS (
     SELECT session_id, max(end_time) AS waiting_since
     FROM processing_metrics
-    WHERE stage = 'ai_processing'
+    WHERE end_time > $now::TIMESTAMP - to_seconds($timeout_h * 3600) AND stage = 'ai_processing'
     GROUP BY session_id
 )
 SELECT s.session_id, s.user_id, s.chat_id, d.waiting_since, (epoch_us($now::TIMESTAMP) - epoch_us(d.waiting_since)) / 1000.0 AS age_ms
 FROM drafted AS d
 JOIN sessions AS s USING (session_id)
 WHERE s.ended_at IS NULL
-    AND d.waiting_since > $now::TIMESTAMP - to_seconds($timeout_h * 3600)
     AND NOT EXISTS (
         SELECT 1 FROM processing_metrics AS later
         WHERE later.session_id = d.session_id AND later.start_time >= d.waiting_since

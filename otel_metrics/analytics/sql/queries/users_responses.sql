@@ -1,0 +1,54 @@
+-- What: how long users wait: sessions that began in a window, from the beginning of the first query_received, or else of
+--   the session, to the end of the first successful user_delivery.
+-- Parameters: since, until (TIMESTAMP, UTC), timeout_h (an open session without activity for so long is abandoned),
+--   limits_ms (the times of the shares).
+-- Returns one row: sessions, answered, quantiles_ms (p50, p90, p95), mean_ms, unanswered (list of {outcome, sessions,
+--   oldest} of those ended without an answer, outcome 'open' of those that may still get one), within (list of {limit_ms,
+--   sessions: those begun at least so long ago, answered: of them in that time}).
+WITH begun AS (
+    SELECT session_id, started_at, ended_at, outcome FROM sessions WHERE started_at > $since AND started_at <= $until
+),
+stages AS (
+    SELECT
+        session_id, min(start_time) FILTER (stage = 'query_received') AS asked_at,
+        min(end_time) FILTER (stage = 'user_delivery' AND success) AS answered_at, max(end_time) AS active_at
+    FROM processing_metrics
+    WHERE end_time > $since AND end_time <= $until
+    GROUP BY session_id
+),
+asked AS (
+    SELECT
+        b.ended_at, b.outcome, b.started_at, greatest(b.started_at, coalesce(s.active_at, b.started_at)) AS active_at,
+        coalesce(s.asked_at, b.started_at) AS asked_at, s.answered_at,
+        greatest(0, elapsed_ms(coalesce(s.asked_at, b.started_at), s.answered_at)) AS response_ms
+    FROM begun AS b
+    LEFT JOIN stages AS s USING (session_id)
+),
+unanswered AS (
+    SELECT
+        CASE
+            WHEN ended_at IS NOT NULL THEN coalesce(outcome, 'unknown')
+            WHEN active_at < $until::TIMESTAMP - to_seconds($timeout_h * 3600) THEN 'abandoned'
+            ELSE 'open'
+        END AS outcome,
+        asked_at
+    FROM asked
+    WHERE answered_at IS NULL
+)
+SELECT
+    count(*) AS sessions, count(answered_at) AS answered, avg(response_ms) FILTER (answered_at IS NOT NULL) AS mean_ms,
+    quantile_cont(response_ms, [0.5, 0.9, 0.95]) FILTER (answered_at IS NOT NULL) AS quantiles_ms,
+    (
+        SELECT list({'outcome': outcome, 'sessions': sessions, 'oldest': oldest} ORDER BY sessions DESC, outcome)
+        FROM (SELECT outcome, count(*) AS sessions, min(asked_at) AS oldest FROM unanswered GROUP BY outcome)
+    ) AS unanswered,
+    (
+        SELECT list({'limit_ms': limit_ms, 'sessions': sessions, 'answered': answered} ORDER BY limit_ms)
+        FROM (
+            SELECT l.limit_ms, count(*) AS sessions, count(*) FILTER (a.answered_at IS NOT NULL AND a.response_ms <= l.limit_ms) AS answered
+            FROM asked AS a
+            JOIN (SELECT unnest($limits_ms::DOUBLE[]) AS limit_ms) AS l ON elapsed_ms(a.asked_at, $until::TIMESTAMP) >= l.limit_ms
+            GROUP BY l.limit_ms
+        )
+    ) AS within
+FROM asked;
