@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from otel_metrics.analytics.dashboard import build_dashboard
+from otel_metrics.analytics.dashboard import build_dashboard, corrections_of
 from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.freesql import run_query
 from otel_metrics.analytics.hot import Progress
 from otel_metrics.analytics.questions.capacity import capacity
-from otel_metrics.analytics.questions.corrections import corrections
+from otel_metrics.analytics.questions.corrections import LEAST_SAMPLES, corrections
 from otel_metrics.analytics.questions.cost import cost
 from otel_metrics.analytics.questions.document import Document
 from otel_metrics.analytics.questions.moderators import moderators
@@ -52,9 +52,10 @@ class Answers:
         """Where the time of a session goes: stages, waiting against working, the bottleneck; see `analytics.questions.stages`."""
         return stages(self._engine, self._window(hours), self._settings)
 
-    def corrections(self, hours: float = 24) -> Document:
+    def corrections(self, hours: float = 24, least: int = LEAST_SAMPLES) -> Document:
         """What moderators correct: how much, of what kind, for which model and prompt, and whether it falls; see `analytics.questions.corrections`."""
-        return corrections(self._engine, self._window(hours), self._settings)
+        window = self._window(hours)
+        return {**corrections_of(self._engine, window), **corrections(self._engine, window, self._settings, least)}
 
     def moderators(self, hours: float = 24) -> Document:
         """What each moderator does, how long it takes and how far it can be relied on; see `analytics.questions.moderators`."""
