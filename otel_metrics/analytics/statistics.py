@@ -91,7 +91,7 @@ def cohens_kappa(decisions: Mapping[tuple[str, str], int]) -> Agreement | None:
     """Agreement beyond chance of two people on the same items; `decisions` counts items by what each of them decided.
 
     kappa = (p_o - p_e) / (1 - p_e), where p_o is the share of items on which both decide alike, and p_e that share if
-    each decided by chance as often as he does. 1 is full agreement, 0 is chance; undefined (None) where p_e is 1, that is
+    each decided by chance as often as they do. 1 is full agreement, 0 is chance; undefined (None) where p_e is 1, that is
     where both always decide the same. Source: Cohen, J. (1960), A coefficient of agreement for nominal scales,
     Educational and Psychological Measurement 20, 37-46. None of no items.
     """

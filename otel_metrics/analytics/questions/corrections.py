@@ -5,7 +5,14 @@ from typing import Any
 
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.questions.document import Document, Record, row, rows
-from otel_metrics.analytics.questions.effectiveness import by_day, changes, changes_in_words, slope, slope_in_words
+from otel_metrics.analytics.questions.effectiveness import (
+    BEGINNING_DRAFTS,
+    by_day,
+    changes,
+    changes_in_words,
+    slope,
+    slope_in_words,
+)
 from otel_metrics.analytics.questions.samples import checked_floor, counted, drafts_since, pair, rate_of, said
 from otel_metrics.analytics.window import Window
 from otel_metrics.settings import Settings
@@ -40,7 +47,7 @@ def corrections(engine: Engine, window: Window, settings: Settings, least: int =
     inside = window.parameters()
     back = drafts_since(window, settings)
     groups = rows(engine, "corrections_by_group", **inside, back=back, zone=settings.timezone)
-    first_use = rows(engine, "corrections_first_use", until=window.until, back=back, beginning=2 * least)
+    first_use = rows(engine, "first_use", until=window.until, back=back, beginning=BEGINNING_DRAFTS)
     counts = {(one["dimension"], one["name"]): (one["corrected"], one["sessions"]) for one in groups}
     found: Document = {"sentences": []}
     days = by_day([one for one in groups if one["dimension"] == "day"], least)

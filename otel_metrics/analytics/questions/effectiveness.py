@@ -12,6 +12,8 @@ from otel_metrics.analytics.statistics import newcombe, trend
 from otel_metrics.analytics.window import aware
 
 NOT_ENOUGH = "not enough to tell"
+BEGINNING_DRAFTS = 20
+"""What comes with the first drafts that are looked at may have been in use before them."""
 LEAST_DAYS = 3
 """Days with sessions below which nothing is said about a trend."""
 SURE_Z = 1.959964
@@ -33,8 +35,7 @@ def changes(
     """
     found = []
     for dimension in ("prompt_version", "model"):
-        used = sorted((row for row in first_use if row["dimension"] == dimension), key=_order)
-        for before, after in pairwise(used):
+        for before, after in pairwise(in_order_of_use(first_use, dimension)):
             one = counts.get((dimension, before["name"]), (0, 0))
             two = counts.get((dimension, after["name"]), (0, 0))
             came = not after["from_beginning"] and after["began_at"] > since
@@ -44,6 +45,11 @@ def changes(
                     "began_at": aware(after["began_at"]) if came else None, **_compared(one, two, least),
                 })  # fmt: skip
     return found
+
+
+def in_order_of_use(first_use: Sequence[Record], dimension: str) -> list[Record]:
+    """The rows of the query `first_use` for models or prompt versions, the one that came last at the end."""
+    return sorted((row for row in first_use if row["dimension"] == dimension), key=_order)
 
 
 def _order(row: Record) -> tuple[bool, list[datetime], list[tuple[int, str]]]:
