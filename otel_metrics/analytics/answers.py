@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from otel_metrics.analytics.dashboard import build_dashboard, build_figures
+from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
 from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.freesql import run_query
 from otel_metrics.analytics.hot import Progress
 from otel_metrics.analytics.questions.capacity import capacity
-from otel_metrics.analytics.questions.corrections import corrections
+from otel_metrics.analytics.questions.corrections import LEAST_SAMPLES, corrections
 from otel_metrics.analytics.questions.cost import cost
 from otel_metrics.analytics.questions.document import Document
-from otel_metrics.analytics.questions.moderators import moderators
+from otel_metrics.analytics.questions.moderators import FLAG_PERCENT, LEAST_REVIEWS, WORDS_PER_MINUTE, moderators
 from otel_metrics.analytics.questions.oversight import oversight
-from otel_metrics.analytics.questions.safe_to_send import safe_to_send
+from otel_metrics.analytics.questions.safe_to_send import CONFIDENCE, LATEST, LEAST_DRAFTS, RISK_PERCENT, safe_to_send
 from otel_metrics.analytics.questions.stages import stages
 from otel_metrics.analytics.questions.system import system
 from otel_metrics.analytics.questions.users import users
@@ -57,13 +57,17 @@ class Answers:
         window = self._window(hours)
         return stages(self._engine, window, self._settings, stage=stage, improvement_percent=improvement_percent)
 
-    def corrections(self, hours: float = 24) -> Document:
+    def corrections(self, hours: float = 24, least: int = LEAST_SAMPLES) -> Document:
         """What moderators correct: how much, of what kind, for which model and prompt, and whether it falls; see `analytics.questions.corrections`."""
-        return corrections(self._engine, self._window(hours), self._settings)
+        window = self._window(hours)
+        return {**corrections_of(self._engine, window), **corrections(self._engine, window, self._settings, least)}
 
-    def moderators(self, hours: float = 24) -> Document:
+    def moderators(
+        self, hours: float = 24, least: int = LEAST_REVIEWS, words_per_minute: float = WORDS_PER_MINUTE,
+        flag_percent: float = FLAG_PERCENT,
+    ) -> Document:  # fmt: skip
         """What each moderator does, how long it takes and how far it can be relied on; see `analytics.questions.moderators`."""
-        return moderators(self._engine, self._window(hours), self._settings)
+        return moderators(self._engine, self._window(hours), self._settings, least, words_per_minute, flag_percent)
 
     def capacity(self, hours: float = 24) -> Document:
         """Arrivals by hour of the week, and how many moderators a waiting time needs; see `analytics.questions.capacity`."""
@@ -81,9 +85,13 @@ class Answers:
         """Memory, processor, queue length, restarts, errors and the state of this package itself; see `analytics.questions.system`."""
         return system(self._engine, self._window(hours), self._settings, metric=metric)
 
-    def safe_to_send(self, hours: float = 24) -> Document:
+    def safe_to_send(
+        self, hours: float = 24, risk_percent: float = RISK_PERCENT, confidence: float = CONFIDENCE,
+        least: int = LEAST_DRAFTS, prompt: str = LATEST,
+    ) -> Document:  # fmt: skip
         """Which intents could skip review at a chosen risk; see `analytics.questions.safe_to_send`."""
-        return safe_to_send(self._engine, self._window(hours), self._settings)
+        window = self._window(hours)
+        return safe_to_send(self._engine, window, self._settings, risk_percent, confidence, least, prompt)
 
     def oversight(self, hours: float = 24) -> Document:
         """Who approved, corrected or rejected what and when, and deliveries that differ from what was approved; see `analytics.questions.oversight`."""

@@ -1,6 +1,6 @@
 """Owns how a question's document looks in a terminal: its sentences, its figures, its rows, each formed by the ending of its name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from otel_metrics.delivery.cli.sheet import Column, Sheet
 from otel_metrics.delivery.cli.text import clean
 
 _MOST_ROWS = 40
+_LEAST_TEXT = 16
 _SENTENCES = "sentences"
 
 
@@ -21,7 +22,7 @@ class SectionsView:
     """A document: sentences first, then figures in one block, then a table for each list of rows.
 
     A name's ending tells what a value is: `_ms` a duration, `_percent` a percentage, `_share` a part of one, `_cost`
-    money; a time has its zone put on.
+    money; a time has its zone put on. `rate` is the dashboard's correction rate, in percent.
     """
 
     document: Mapping[str, Any]
@@ -39,26 +40,42 @@ class SectionsView:
             yield sheet
         for name, value in self.document.items():
             if name != _SENTENCES and not _is_figure(value):
-                yield from self._section(name, value)
+                yield from self._section(name, value, options.max_width)
 
-    def _section(self, name: str, value: Any) -> RenderResult:
+    def _section(self, name: str, value: Any, room: int) -> RenderResult:
         rows = _as_rows(value)
         yield Text("")
         yield Text(_title(name).capitalize(), "head")
         if not rows:
             yield Text("nothing", "quiet")
             return
-        names = [one for one in rows[0] if any(row.get(one) is not None for row in rows)]
-        sheet = Sheet([self._column(one, rows) for one in names])
-        for row in rows[:_MOST_ROWS]:
-            sheet.add(*(self._cell(one, row.get(one)) for one in names))
-        yield sheet
+        first, *others = rows[0]
+        names = [first, *(one for one in others if any(row.get(one) is not None for row in rows))]
+        yield from self._sheets(names, rows, room)
         if len(rows) > _MOST_ROWS:
             yield Text(f"and {len(rows) - _MOST_ROWS} more (--format json has all)", "quiet")
 
+    def _sheets(self, names: Sequence[str], rows: Sequence[Mapping[str, Any]], room: int) -> Iterator[Sheet]:
+        """The rows as one table, or as several below each other where they are too wide: each begins with the first column."""
+        taken = list(names[:1])
+        for name in names[1:]:
+            if len(taken) > 1 and not self._sheet([*taken, name], rows).fits(room):
+                yield self._sheet(taken, rows)
+                taken = list(names[:1])
+            taken.append(name)
+        yield self._sheet(taken, rows)
+
+    def _sheet(self, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Sheet:
+        sheet = Sheet([self._column(one, rows) for one in names])
+        for row in rows[:_MOST_ROWS]:
+            sheet.add(*(self._cell(one, row.get(one)) for one in names))
+        return sheet
+
     def _column(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Column:
         is_text = all(isinstance(row.get(name), str | None) for row in rows)
-        return Column(_title(name), right=not is_text, least=8 if is_text else None, most=40 if is_text else None)
+        return Column(
+            _title(name), right=not is_text, least=_LEAST_TEXT if is_text else None, most=40 if is_text else None
+        )
 
     def _cell(self, name: str, value: Any) -> RenderableType:
         return Text(clean(_shown(name, value, self.zone)))
@@ -79,7 +96,7 @@ def _shown(name: str, value: Any, zone: str) -> str:
         return str(value)
     if name.endswith("_ms"):
         return duration(value)
-    if name.endswith("_percent"):
+    if name.endswith("_percent") or name == "rate":
         return percent(value)
     if name.endswith("_share"):
         return percent(100 * value)

@@ -1,0 +1,44 @@
+-- What: drafts that were decided in a window and how many went out as they were, by intent and prompt version.
+-- Parameters: since, until, back (how far back drafts are looked for; TIMESTAMP, UTC).
+-- Returns: intent, prompt_version (NULL: not known), drafts (decided), unchanged (approved, delivered, neither corrected nor
+--   rejected), reviews, review_ms (time of these reviews).
+-- A draft is decided when it was corrected or rejected, or approved and its session ended or was delivered.
+WITH decisions AS (
+    SELECT
+        session_id, bool_or(decision = 'approved') AS approved, bool_or(corrected OR decision <> 'approved') AS changed,
+        count(*) AS reviews, sum(review_ms) AS review_ms
+    FROM reviews($since, $until, $back)
+    WHERE decision IS NOT NULL
+    GROUP BY session_id
+),
+arrived AS (
+    SELECT DISTINCT session_id
+    FROM processing_metrics
+    WHERE stage = 'user_delivery' AND success AND end_time > $since AND end_time <= $until
+),
+made AS (
+    SELECT session_id, max(intent) AS intent, max(prompt_version) AS prompt_version
+    FROM correction_metrics
+    WHERE timestamp > $back AND timestamp <= $until
+    GROUP BY session_id
+),
+cases AS (
+    SELECT
+        coalesce(s.intent, d.intent, m.intent) AS intent,
+        coalesce(d.prompt_version, m.prompt_version, s.prompt_version) AS prompt_version,
+        r.approved, r.changed, s.outcome IS NOT NULL OR a.session_id IS NOT NULL AS over,
+        coalesce(s.outcome = 'delivered', a.session_id IS NOT NULL) AS delivered, r.reviews, r.review_ms
+    FROM decisions AS r
+    JOIN last_drafts($back, $until) AS d USING (session_id)
+    LEFT JOIN session_facts($back, $until) AS s USING (session_id)
+    LEFT JOIN arrived AS a USING (session_id)
+    LEFT JOIN made AS m USING (session_id)
+    WHERE d.drafted
+)
+SELECT
+    intent, prompt_version, count(*) AS drafts, count(*) FILTER (approved AND NOT changed AND delivered) AS unchanged,
+    sum(reviews)::BIGINT AS reviews, sum(review_ms) AS review_ms
+FROM cases
+WHERE changed OR over
+GROUP BY intent, prompt_version
+ORDER BY drafts DESC, intent, prompt_version;
