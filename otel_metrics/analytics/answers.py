@@ -60,9 +60,11 @@ class Answers:
         """What each moderator does, how long it takes and how far it can be relied on; see `analytics.questions.moderators`."""
         return moderators(self._engine, self._window(hours), self._settings)
 
-    def capacity(self, hours: float = 24) -> Document:
+    def capacity(
+        self, hours: float = 24, target_wait_minutes: float = 10.0, target_share: float = 0.8, weeks: float = 4.0
+    ) -> Document:
         """Arrivals by hour of the week, and how many moderators a waiting time needs; see `analytics.questions.capacity`."""
-        return capacity(self._engine, self._window(hours), self._settings)
+        return capacity(self._engine, self._window(hours), self._settings, target_wait_minutes, target_share, weeks)
 
     def cost(self, hours: float = 24) -> Document:
         """Tokens and money by session, stage, model and delivered answer; see `analytics.questions.cost`."""
