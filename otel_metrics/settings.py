@@ -41,6 +41,9 @@ class Settings:
     slow_min_stages: int = 5
     correction_rate_percent: float = 30.0
     correction_min_sessions: int = 10
+    moderator_hour_rate: float | None = None
+    speech_minute_rate: float | None = None
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,13 @@ def _key(value: object) -> str | None:
     return text
 
 
+def _currency(value: object) -> str:
+    text = str(value).strip().upper()
+    if not re.fullmatch("[A-Z]{3}", text):
+        raise ValueError
+    return text
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("database", "METRICS_DATABASE", _path, "the path of a file", "the SQLite file; the key lies beside it"),
     Option("log_file", "METRICS_LOG_FILE", _path, "the path of a file", "the JSONL log, which is the journal too"),
@@ -202,6 +212,18 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "correction_min_sessions", "METRICS_CORRECTION_MIN_SESSIONS", _integer(1), "an integer from 1 on",
         "`high_correction_rate` from so many sessions on",
+    ),
+    Option(
+        "moderator_hour_rate", "METRICS_MODERATOR_HOUR_RATE", _number(0.0), "a number from 0 on",
+        "what an hour of a moderator costs; without it their time has no price",
+    ),
+    Option(
+        "speech_minute_rate", "METRICS_SPEECH_MINUTE_RATE", _number(0.0), "a number from 0 on",
+        "what a minute of transcribed speech costs; without it speech has no price",
+    ),
+    Option(
+        "currency", "METRICS_CURRENCY", _currency, "three letters, such as USD",
+        "the currency of these rates, of costs recorded without one, and of sums; nothing is converted",
     ),
 )  # fmt: skip
 

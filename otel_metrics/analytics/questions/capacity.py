@@ -73,7 +73,7 @@ def capacity(
         "handling_p90_ms": (work["handling_quantiles_ms"] or [None, None])[1],
         "peak_hour": busiest[0]["hour"] if busiest else None,
         "peak_drafts_per_hour": busiest[0]["drafts_per_hour"] if busiest else None,
-        "peak_needed": busiest[0]["needed"] if busiest else None,
+        "peak_moderators_needed": busiest[0]["needed"] if busiest else None,
         "busiest": busiest[:_BUSIEST],
         "week": {name: _grid(hours, name) for name in ("drafts_per_hour", "needed")},
     }
