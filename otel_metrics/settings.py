@@ -43,6 +43,9 @@ class Settings:
     correction_min_sessions: int = 10
     system_metrics: bool = False
     system_interval_s: float = 60.0
+    moderator_hour_rate: float | None = None
+    speech_minute_rate: float | None = None
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,13 @@ def _key(value: object) -> str | None:
     return text
 
 
+def _currency(value: object) -> str:
+    text = str(value).strip().upper()
+    if not re.fullmatch("[A-Z]{3}", text):
+        raise ValueError
+    return text
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("database", "METRICS_DATABASE", _path, "the path of a file", "the SQLite file; the key lies beside it"),
     Option("log_file", "METRICS_LOG_FILE", _path, "the path of a file", "the JSONL log, which is the journal too"),
@@ -210,6 +220,15 @@ OPTIONS: tuple[Option, ...] = (
         "record memory, processor and the like of the process and its machine; needs the extra `system`",
     ),
     Option("system_interval_s", "METRICS_SYSTEM_INTERVAL", _number(0.1, 86_400.0), "seconds from 0.1 to 86400", "how often these are read"),
+    Option(
+        "moderator_hour_rate", "METRICS_MODERATOR_HOUR_RATE", _number(0.0), "a number from 0 on",
+        "what an hour of a moderator costs; without it their time has no price",
+    Option(
+        "speech_minute_rate", "METRICS_SPEECH_MINUTE_RATE", _number(0.0), "a number from 0 on",
+        "what a minute of transcribed speech costs; without it speech has no price",
+    Option(
+        "currency", "METRICS_CURRENCY", _currency, "three letters, such as USD",
+        "the currency of these rates, of costs recorded without one, and of sums; nothing is converted",
 )  # fmt: skip
 
 _BY_FIELD = {option.field: option for option in OPTIONS}

@@ -37,6 +37,9 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "correction_min_sessions": ("2", 2),
     "system_metrics": ("true", True),
     "system_interval_s": ("15", 15.0),
+    "moderator_hour_rate": ("25.5", 25.5),
+    "speech_minute_rate": (0, 0.0),
+    "currency": (" eur ", "EUR"),
 }
 BAD: dict[str, list[Any]] = {
     "database": ["", "  ", "/", 5, b"m.db", "a\0b", "a" * 5000],
@@ -63,6 +66,9 @@ BAD: dict[str, list[Any]] = {
     "correction_min_sessions": [0],
     "system_metrics": ["maybe", 2],
     "system_interval_s": [0, -1, 100_000, "often"],
+    "moderator_hour_rate": [-1, "dear", "inf"],
+    "speech_minute_rate": [-0.01, "nan", True],
+    "currency": ["$", "EURO", "E1R"],
 }
 VARIABLES = {option.field: option.variable for option in OPTIONS}
 assert set(GOOD) == set(BAD) == set(VARIABLES) == {field.name for field in fields(Settings)}

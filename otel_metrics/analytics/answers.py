@@ -69,13 +69,20 @@ class Answers:
         """What each moderator does, how long it takes and how far it can be relied on; see `analytics.questions.moderators`."""
         return moderators(self._engine, self._window(hours), self._settings, least, words_per_minute, flag_percent)
 
-    def capacity(self, hours: float = 24) -> Document:
+    def capacity(
+        self, hours: float = 24, target_wait_minutes: float = 10.0, target_share: float = 0.8, weeks: float = 4.0
+    ) -> Document:
         """Arrivals by hour of the week, and how many moderators a waiting time needs; see `analytics.questions.capacity`."""
-        return capacity(self._engine, self._window(hours), self._settings)
+        return capacity(self._engine, self._window(hours), self._settings, target_wait_minutes, target_share, weeks)
 
-    def cost(self, hours: float = 24) -> Document:
+    def cost(
+        self, hours: float = 24, moderator_hour_rate: float | None = None, speech_minute_rate: float | None = None,
+        currency: str | None = None,
+    ) -> Document:  # fmt: skip
         """Tokens and money by session, stage, model and delivered answer; see `analytics.questions.cost`."""
-        return cost(self._engine, self._window(hours), self._settings)
+        return cost(
+            self._engine, self._window(hours), self._settings, moderator_hour_rate, speech_minute_rate, currency
+        )
 
     def users(self, hours: float = 24, *, within_hours: float = 24.0) -> Document:
         """Sessions, peak hours, repeat contacts and response times as users feel them; see `analytics.questions.users`."""

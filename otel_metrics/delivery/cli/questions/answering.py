@@ -9,11 +9,18 @@ from otel_metrics.delivery.cli.options import Form
 from otel_metrics.delivery.cli.streams import note, output_console, print_json, show
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from otel_metrics.analytics.answers import Answers
 
 
-def answer(database: Path | None, form: Form, ask: "Callable[[Answers], dict[str, Any]]") -> None:
-    """Prints the answer as sentences and tables, or as one JSON document."""
+def answer(
+    database: Path | None,
+    form: Form,
+    ask: "Callable[[Answers], dict[str, Any]]",
+    view: "Callable[[dict[str, Any], str], RenderableType] | None" = None,
+) -> None:
+    """Prints the answer as sentences and tables, or as it looks in a `view` of its own, or as one JSON document."""
     from otel_metrics.delivery.cli.sections import SectionsView
 
     with reading(database) as desk:
@@ -22,6 +29,6 @@ def answer(database: Path | None, form: Form, ask: "Callable[[Answers], dict[str
                 note(desk.absent())
             print_json(ask(desk.answers))
         elif desk.exists:
-            show(SectionsView(ask(desk.answers), desk.settings.timezone))
+            show((view or SectionsView)(ask(desk.answers), desk.settings.timezone))
         else:
             output_console().print(desk.absent(), soft_wrap=True)
