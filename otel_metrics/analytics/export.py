@@ -16,8 +16,9 @@ import msgspec
 from otel_metrics.analytics.columns import TABLES, TIME, Table
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.hot import Progress
+from otel_metrics.analytics.window import time_of
 from otel_metrics.errors import QueryError
-from otel_metrics.model.times import TIME_FORMS, TimeInput, iso, to_ns
+from otel_metrics.model.times import TimeInput, iso, to_ns
 
 _BATCH = 10_000
 _JSON_COLUMNS = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource"})
@@ -101,14 +102,8 @@ def _period(table: Table, since: TimeInput | None, until: TimeInput | None) -> t
     for name, given, sign in (("since", since, ">"), ("until", until, "<=")):
         if given is None:
             continue
-        try:
-            moment = datetime.fromtimestamp(to_ns(given) / 1e9, UTC).replace(tzinfo=None)
-        except (ValueError, OverflowError, OSError) as error:
-            raise QueryError(
-                f"{name}={given!r} can not be read", TIME_FORMS, "for example 2026-01-31T12:00:00Z"
-            ) from error
         parts.append(f"{table.time} {sign} ${name}")
-        parameters[name] = moment
+        parameters[name] = time_of(name, given)
     return (" WHERE " + " AND ".join(parts) if parts else ""), parameters
 
 
