@@ -14,7 +14,7 @@ from otel_metrics.analytics.questions.corrections import corrections
 from otel_metrics.analytics.questions.cost import cost
 from otel_metrics.analytics.questions.document import Document
 from otel_metrics.analytics.questions.moderators import moderators
-from otel_metrics.analytics.questions.oversight import oversight
+from otel_metrics.analytics.questions.oversight import MOST_ROWS, oversight
 from otel_metrics.analytics.questions.safe_to_send import safe_to_send
 from otel_metrics.analytics.questions.stages import stages
 from otel_metrics.analytics.questions.system import system
@@ -82,9 +82,13 @@ class Answers:
         """Which intents could skip review at a chosen risk; see `analytics.questions.safe_to_send`."""
         return safe_to_send(self._engine, self._window(hours), self._settings)
 
-    def oversight(self, hours: float = 24) -> Document:
+    def oversight(
+        self, hours: float = 24, *, since: TimeInput | None = None, until: TimeInput | None = None,
+        limit: int | None = MOST_ROWS,
+    ) -> Document:  # fmt: skip
         """Who approved, corrected or rejected what and when, and deliveries that differ from what was approved; see `analytics.questions.oversight`."""
-        return oversight(self._engine, self._window(hours), self._settings)
+        window, _ = self._period(hours, since, until)
+        return oversight(self._engine, window, self._settings, limit=limit)
 
     def sessions(
         self, hours: float = 24, limit: int = 50, *, user: object = None, chat: object = None, outcome: str | None = None,

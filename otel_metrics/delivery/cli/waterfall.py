@@ -21,7 +21,7 @@ from otel_metrics.model.vocabulary import ProcessingStage
 
 Record = dict[str, Any]
 _WIDE = 110
-_NOT_SHOWN = frozenset({"demo"})
+_NOT_SHOWN = frozenset({"demo", "text_hash", "text"})
 _LEVEL_STYLES = {"warning": "warn", "error": "bad", "critical": "bad", "debug": "quiet"}
 
 
