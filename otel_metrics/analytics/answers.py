@@ -9,6 +9,7 @@ from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.freesql import run_query
 from otel_metrics.analytics.hot import Progress
+from otel_metrics.analytics.preferences import write_preferences
 from otel_metrics.analytics.questions.capacity import capacity
 from otel_metrics.analytics.questions.corrections import corrections
 from otel_metrics.analytics.questions.cost import cost
@@ -126,6 +127,11 @@ class Answers:
         """Writes one table to a file and gives the number of rows; see `analytics.export`."""
         self.refresh()
         return export_table(self._engine, table, path, form, since, until, progress)
+
+    def preferences(self, path: Path, since: TimeInput | None = None, until: TimeInput | None = None) -> Document:
+        """Writes drafts and corrections as preference pairs, as JSON Lines, and gives counts; see `analytics.preferences`."""
+        self.refresh()
+        return write_preferences(self._engine, path, since, until)
 
     def close(self) -> None:
         """Lets the engine go."""

@@ -4,7 +4,7 @@ import csv
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,14 +45,24 @@ def export_table(
     if path.is_dir() or not path.parent.is_dir():
         raise QueryError(f"{path} can not be written", "a file in a folder that exists", "give another path")
     selection = Selection(engine, table, *_period(table, since, until), progress)
+    with whole_file(path) as draft:
+        writer(selection, draft)
+    return selection.count
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a name to write to, and puts what was written there, if anything, in the place of `path` when all went well."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        writer(selection, draft)
-        draft.chmod(0o600)  # it holds the ids that the store holds
-        os.replace(draft, path)
+        draft.unlink(missing_ok=True)
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        yield draft
+        if draft.exists():
+            draft.chmod(0o600)  # it holds what the store holds
+            os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-    return selection.count
 
 
 @dataclass(slots=True)

@@ -64,10 +64,8 @@ def _sentences(figures: dict[str, int]) -> list[str]:
     made, delivered = figures["decisions_made"], figures["deliveries"]
     if not made and not delivered:
         return ["Nothing was decided and nothing was delivered in this time."]
-    said = [
-        f"Moderators decided {made:,} times: {figures['approved']:,} approved, {figures['edited']:,} edited, "
-        f"{figures['rejected']:,} rejected."
-    ]
+    done = ", ".join(f"{figures[name]:,} {name}" for name in _DECISIONS if name != "other" or figures[name])
+    said = [f"Moderators decided {made:,} times: {done}."]
     if count := figures["deliveries_differing"]:
         said.append(
             f"{count:,} of {delivered:,} deliveries are not the text that was approved: look at each, "

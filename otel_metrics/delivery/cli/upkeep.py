@@ -38,8 +38,7 @@ def export(
     form = form or _FORM_OF_SUFFIX.get(output.suffix.lower())
     if form is None:
         raise typer.BadParameter(f"{output} does not tell; give one of {', '.join(FileForm)}", param_hint="--format")
-    settings = settings_for(database)
-    _check_target(output, StoreLayout(settings.database, settings.log_file))
+    check_target(output, database)
     with reading(database) as desk:
         if not desk.exists:
             note(desk.absent())
@@ -48,10 +47,12 @@ def export(
     output_console().print(f"{rows:,} row{'' if rows == 1 else 's'} of {table} in {output}", soft_wrap=True)
 
 
-def _check_target(output: Path, layout: StoreLayout) -> None:
+def check_target(output: Path, database: Path | None) -> None:
     """An export replaces the file of its name: never one of the store's, never a device."""
     from otel_metrics.store.own_files import is_of_store
 
+    settings = settings_for(database)
+    layout = StoreLayout(settings.database, settings.log_file)
     if is_of_store(layout, output):
         raise SettingError(f"{output} is a file of the store", "another file", "give another --output")
     if output.exists() and not output.is_file():
