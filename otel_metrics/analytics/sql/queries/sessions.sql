@@ -83,8 +83,7 @@ SELECT
     session_id, user_id, chat_id, started_at, last_activity_at, ended_at, outcome, duration_ms, stages, failed_stages,
     corrections, current_stage, metadata
 FROM told
-WHERE (session_id = $session OR (last_activity_at > $since AND started_at <= $until))
-    AND ($outcome IS NULL OR coalesce(outcome, 'open') = $outcome)
+WHERE ($outcome IS NULL OR coalesce(outcome, 'open') = $outcome)
     AND ($stage IS NULL OR has_stage)
     AND ($failed IS NULL OR (failed_stages > 0) = $failed)
     AND ($error IS NULL OR has_error)

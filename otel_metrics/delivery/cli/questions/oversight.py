@@ -44,5 +44,5 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     if "kind" in row:
         kept["what"] = row["kind"]
     kept["by"] = None if kept["by"] is None else str(kept["by"])
-    kept["draft, approved, sent"] = " ".join((row[name] or "–")[:6] for name in _HASHES)
+    kept["draft→ok→sent"] = "→".join((row[name] or "–")[:4] for name in _HASHES)
     return kept
