@@ -157,7 +157,7 @@ class MetricsService:
     ) -> None:  # fmt: skip
         """Records what a moderator did to a draft: times in milliseconds, satisfaction 1 to 5.
 
-        The texts are measured (lengths, word edit rate, similarity) and, unless content capture is on, not kept.
+        The texts are measured (lengths, word edit rate, similarity, keyed hashes) and, unless content capture is on, not kept.
         """
         self._recording(
             "record_correction",

@@ -223,12 +223,15 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "moderator_hour_rate", "METRICS_MODERATOR_HOUR_RATE", _number(0.0), "a number from 0 on",
         "what an hour of a moderator costs; without it their time has no price",
+    ),
     Option(
         "speech_minute_rate", "METRICS_SPEECH_MINUTE_RATE", _number(0.0), "a number from 0 on",
         "what a minute of transcribed speech costs; without it speech has no price",
+    ),
     Option(
         "currency", "METRICS_CURRENCY", _currency, "three letters, such as USD",
         "the currency of these rates, of costs recorded without one, and of sums; nothing is converted",
+    ),
 )  # fmt: skip
 
 _BY_FIELD = {option.field: option for option in OPTIONS}

@@ -1,5 +1,6 @@
 """Owns the questions as Python calls: one engine over one store, brought up to date before each answer."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,20 @@ from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.freesql import run_query
 from otel_metrics.analytics.hot import Progress
+from otel_metrics.analytics.preferences import write_preferences
 from otel_metrics.analytics.questions.capacity import capacity
 from otel_metrics.analytics.questions.corrections import LEAST_SAMPLES, corrections
 from otel_metrics.analytics.questions.cost import cost
 from otel_metrics.analytics.questions.document import Document
 from otel_metrics.analytics.questions.moderators import FLAG_PERCENT, LEAST_REVIEWS, WORDS_PER_MINUTE, moderators
-from otel_metrics.analytics.questions.oversight import oversight
+from otel_metrics.analytics.questions.oversight import MOST_ROWS, oversight
 from otel_metrics.analytics.questions.safe_to_send import CONFIDENCE, LATEST, LEAST_DRAFTS, RISK_PERCENT, safe_to_send
 from otel_metrics.analytics.questions.stages import stages
 from otel_metrics.analytics.questions.system import system
 from otel_metrics.analytics.questions.users import users
+from otel_metrics.analytics.search import Search
 from otel_metrics.analytics.sessions import Record, in_flight, list_sessions, whole_session
-from otel_metrics.analytics.window import Window, last_hours
+from otel_metrics.analytics.window import Window, last_hours, period
 from otel_metrics.errors import QueryError
 from otel_metrics.model.times import Clock, SystemClock, TimeInput
 from otel_metrics.settings import Settings
@@ -100,15 +103,29 @@ class Answers:
         window = self._window(hours)
         return safe_to_send(self._engine, window, self._settings, risk_percent, confidence, least, prompt)
 
-    def oversight(self, hours: float = 24) -> Document:
+    def oversight(
+        self, hours: float = 24, *, since: TimeInput | None = None, until: TimeInput | None = None,
+        limit: int | None = MOST_ROWS,
+    ) -> Document:  # fmt: skip
         """Who approved, corrected or rejected what and when, and deliveries that differ from what was approved; see `analytics.questions.oversight`."""
-        return oversight(self._engine, self._window(hours), self._settings)
+        window, _ = self._period(hours, since, until)
+        return oversight(self._engine, window, self._settings, limit=limit)
 
-    def sessions(self, hours: float = 24, limit: int = 50) -> list[Record]:
-        """The sessions active in the last `hours`, newest first."""
-        if limit < 1:
-            raise QueryError(f"limit={limit}", "a number from 1 on", "for example 50")
-        return list_sessions(self._engine, self._window(hours), self._settings.session_timeout_hours, limit)
+    def sessions(
+        self, hours: float = 24, limit: int = 50, *, user: object = None, chat: object = None, outcome: str | None = None,
+        stage: str | None = None, error: bool | str | None = None, longer_than_ms: float | None = None,
+        shorter_than_ms: float | None = None, corrected: bool | None = None, waiting: bool | None = None,
+        since: TimeInput | None = None, until: TimeInput | None = None,
+    ) -> list[Record]:  # fmt: skip
+        """The sessions active in the last `hours`, or from `since` to `until`, newest first; the other wishes as in `Search`."""
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise QueryError(f"limit={limit!r}", "a number from 1 on", "for example 50")
+        search = Search(
+            user=user, chat=chat, outcome=outcome, stage=stage, error=error, longer_than_ms=longer_than_ms,
+            shorter_than_ms=shorter_than_ms, corrected=corrected, waiting=waiting,
+        )  # fmt: skip
+        window, now = self._period(hours, since, until)
+        return list_sessions(self._engine, window, now, self._settings.session_timeout_hours, limit, search)
 
     def session(self, session_id: str) -> Record:
         """One session whole, by its id or a unique beginning of it."""
@@ -131,9 +148,21 @@ class Answers:
         self.refresh()
         return export_table(self._engine, table, path, form, since, until, progress)
 
+    def preferences(self, path: Path, since: TimeInput | None = None, until: TimeInput | None = None) -> Document:
+        """Writes drafts and corrections as preference pairs, as JSON Lines, and gives counts; see `analytics.preferences`."""
+        self.refresh()
+        return write_preferences(self._engine, path, since, until)
+
     def close(self) -> None:
         """Lets the engine go."""
         self._engine.close()
+
+    def _period(self, hours: Any, since: TimeInput | None, until: TimeInput | None) -> tuple[Window, datetime]:
+        """The window that was asked for, and now."""
+        now_ns = self._clock.time_ns()
+        window = period(hours, since, until, now_ns)
+        self.refresh()
+        return window, last_hours(1, now_ns).until
 
     def _window(self, hours: Any) -> Window:
         window = last_hours(hours, self._clock.time_ns())

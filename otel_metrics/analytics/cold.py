@@ -15,8 +15,14 @@ def view_of(table: Table, folder: Path, segments: Sequence[Segment]) -> str:
     names = ", ".join(table.all_columns)
     if not segments:
         return f"CREATE VIEW cold.{table.name} AS SELECT {names} FROM hot.{table.name} WHERE false"
+    rows = f"FROM hot.{table.name} WHERE false UNION ALL BY NAME FROM {scan(folder, segments)}"
+    return f"CREATE VIEW cold.{table.name} AS SELECT {_unpacked(table)} FROM ({rows})"
+
+
+def scan(folder: Path, segments: Sequence[Segment]) -> str:
+    """The files of these segments as a table. Older ones may lack columns that were added since: they are NULL there."""
     files = ", ".join(quoted(folder / one.name) for one in segments)
-    return f"CREATE VIEW cold.{table.name} AS SELECT {_unpacked(table)} FROM read_parquet([{files}])"
+    return f"read_parquet([{files}], union_by_name = true)"
 
 
 def packed(table: Table, source: str, where: str = "true") -> str:

@@ -66,7 +66,7 @@ TABLES: dict[str, Table] = {
             facts={
                 "model": _MODEL, "provider": _PROVIDER, "prompt_version": _PROMPT, "intent": _INTENT, "platform": _PLATFORM,
                 **_USAGE, **_LENGTHS, "moderator_id": Fact(INTEGER, ("metadata.admin_user_id", "metadata.moderator_id")),
-                "decision": Fact(TEXT, ("metadata.decision",)),
+                "decision": Fact(TEXT, ("metadata.decision",)), "text_hash": Fact(TEXT, ("metadata.text_hash",)),
                 "speech_seconds": Fact(REAL, ("metadata.speech_seconds", "metadata.voice_seconds", "metadata.audio_seconds")),
             },
             packs="metric_id",
@@ -79,7 +79,7 @@ TABLES: dict[str, Table] = {
                 "processing_time_ms": INTEGER, "voice_transcription_time_ms": INTEGER, "ai_correction_time_ms": INTEGER,
                 "timestamp": TIME, "admin_satisfaction": INTEGER, "retry_count": INTEGER, "metadata": TEXT,
                 "word_edit_rate": REAL, "similarity": REAL, "original_text": TEXT, "corrected_text": TEXT,
-                "process": TEXT,
+                "process": TEXT, "original_hash": TEXT, "corrected_hash": TEXT,
             },
             "timestamp",
             facts={

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from otel_metrics.analytics.cold import MOVING, quoted
+from otel_metrics.analytics.cold import MOVING, scan
 from otel_metrics.analytics.columns import Table
 from otel_metrics.analytics.hot import Progress, create_tables, load
 from otel_metrics.analytics.segments import SegmentWriter
@@ -134,9 +134,9 @@ class Compaction:
                 self._merge_day(next(table for table in MOVING if table.name == name), day, segments)
 
     def _merge_day(self, table: Table, day: str, segments: Sequence[Segment]) -> None:
-        files = ", ".join(quoted(self._layout.segments_folder / one.name) for one in segments)
         with closing(_worker()) as worker:
-            select = f"SELECT * FROM read_parquet([{files}]) ORDER BY {TIME_OF[table.name]}"
+            files = scan(self._layout.segments_folder, segments)
+            select = f"SELECT * FROM {files} ORDER BY {TIME_OF[table.name]}"
             whole = self._writer.write(worker, table, day, select)
         sync_folder(self._layout.segments_folder)
         self._source.execute("BEGIN IMMEDIATE")

@@ -4,7 +4,7 @@ import csv
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,9 @@ import msgspec
 from otel_metrics.analytics.columns import TABLES, TIME, Table
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.hot import Progress
+from otel_metrics.analytics.window import time_of
 from otel_metrics.errors import QueryError
-from otel_metrics.model.times import TIME_FORMS, TimeInput, iso, to_ns
+from otel_metrics.model.times import TimeInput, iso, to_ns
 
 _BATCH = 10_000
 _JSON_COLUMNS = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource"})
@@ -44,14 +45,24 @@ def export_table(
     if path.is_dir() or not path.parent.is_dir():
         raise QueryError(f"{path} can not be written", "a file in a folder that exists", "give another path")
     selection = Selection(engine, table, *_period(table, since, until), progress)
+    with whole_file(path) as draft:
+        writer(selection, draft)
+    return selection.count
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a name to write to, and puts what was written there, if anything, in the place of `path` when all went well."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        writer(selection, draft)
-        draft.chmod(0o600)  # it holds the ids that the store holds
-        os.replace(draft, path)
+        draft.unlink(missing_ok=True)
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        yield draft
+        if draft.exists():
+            draft.chmod(0o600)  # it holds what the store holds
+            os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-    return selection.count
 
 
 @dataclass(slots=True)
@@ -101,14 +112,8 @@ def _period(table: Table, since: TimeInput | None, until: TimeInput | None) -> t
     for name, given, sign in (("since", since, ">"), ("until", until, "<=")):
         if given is None:
             continue
-        try:
-            moment = datetime.fromtimestamp(to_ns(given) / 1e9, UTC).replace(tzinfo=None)
-        except (ValueError, OverflowError, OSError) as error:
-            raise QueryError(
-                f"{name}={given!r} can not be read", TIME_FORMS, "for example 2026-01-31T12:00:00Z"
-            ) from error
         parts.append(f"{table.time} {sign} ${name}")
-        parameters[name] = moment
+        parameters[name] = time_of(name, given)
     return (" WHERE " + " AND ".join(parts) if parts else ""), parameters
 
 

@@ -1,10 +1,12 @@
 """Owns the questions about single sessions: the list, one of them whole, and what is in flight now."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.search import Search
 from otel_metrics.analytics.statements import QUERIES
 from otel_metrics.analytics.window import Window, aware
 from otel_metrics.errors import QueryError
@@ -16,18 +18,19 @@ _TIMES = ("started_at", "last_activity_at", "ended_at", "start_time", "end_time"
 _JSON = ("metadata", "fields")
 
 
-def list_sessions(engine: Engine, window: Window, timeout_hours: float, limit: int) -> list[Record]:
-    """The sessions that were active in the window, newest first; `outcome` is None while a session is open."""
-    return _rows(
-        engine, "sessions", {**window.parameters(), "timeout_h": timeout_hours, "session": None, "limit": limit}
-    )
+def list_sessions(
+    engine: Engine, window: Window, now: datetime, timeout_hours: float, limit: int, search: Search
+) -> list[Record]:
+    """The sessions that were active in the window and are as searched for, newest first; `outcome` is None while a session is open."""
+    wishes = {**window.parameters(), **search.parameters(), "session": None, "limit": limit}
+    return _rows(engine, "sessions", {**wishes, "now": now, "timeout_h": timeout_hours})
 
 
 def whole_session(engine: Engine, window: Window, timeout_hours: float, session: str) -> Record:
     """One session with its spans in drawing order, its corrections and its logs. A unique beginning of the id will do."""
     session_id = _found(engine, session)
-    parameters = {**window.parameters(), "timeout_h": timeout_hours, "session": session_id, "limit": 1}
-    (facts,) = _rows(engine, "sessions", parameters)
+    wishes = {**window.parameters(), **Search().parameters(), "session": session_id, "limit": 1}
+    (facts,) = _rows(engine, "sessions", {**wishes, "now": window.until, "timeout_h": timeout_hours})
     spans = _rows(engine, "session_spans", {"session": session_id})
     trace_id = trace_id_of(session_id)
     return {

@@ -1,10 +1,11 @@
-"""Owns the time window of a question: the last so many hours up to now."""
+"""Owns the time window of a question: the last so many hours up to now, or a period between two times."""
 
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from otel_metrics.errors import QueryError
+from otel_metrics.model.times import TIME_FORMS, TimeInput, to_ns
 
 _EPOCH = datetime.fromisoformat("1970-01-01")  # no zone: DuckDB's TIMESTAMP has none
 _MOST_HOURS = 24 * 365.25 * 50
@@ -28,6 +29,24 @@ def last_hours(hours: float, now_ns: int) -> Window:
         raise QueryError(f"hours={hours!r}", "a number above 0", "for example 24")
     until = _EPOCH + timedelta(microseconds=now_ns // 1000)
     return Window(until - timedelta(hours=min(hours, _MOST_HOURS)), until)
+
+
+def period(hours: float, since: TimeInput | None, until: TimeInput | None, now_ns: int) -> Window:
+    """From `since` to `until`; without an `until` up to now, without a `since` the `hours` before the end."""
+    last = last_hours(hours, now_ns)
+    end = last.until if until is None else time_of("until", until)
+    begin = end - (last.until - last.since) if since is None else time_of("since", since)
+    if begin >= end:
+        raise QueryError(f"a period from {begin} to {end} UTC", "a beginning before the end", "give other times")
+    return Window(begin, end)
+
+
+def time_of(name: str, given: TimeInput) -> datetime:
+    """A time that somebody gave, UTC without a zone; `QueryError` where it can not be read."""
+    try:
+        return _EPOCH + timedelta(microseconds=to_ns(given) // 1000)
+    except (ValueError, OverflowError, OSError, TypeError) as error:
+        raise QueryError(f"{name}={given!r} can not be read", TIME_FORMS, "for example 2026-01-31T12:00:00Z") from error
 
 
 def aware(moment: datetime | None) -> datetime | None:

@@ -8,12 +8,12 @@ from otel_metrics.model.identity import IdHasher
 from otel_metrics.model.records import ProcessingMetric, SessionEnd
 from otel_metrics.model.values import is_plain, json_text
 
-_NEVER_EXPORTED = frozenset({"user_id", "chat_id", "admin_user_id", "session_id", "message_id"})
-"""Keys under which metadata holds raw ids; they stay in the local store."""
+_NEVER_EXPORTED = frozenset({"user_id", "chat_id", "admin_user_id", "session_id", "message_id", "text"})
+"""Keys under which metadata holds raw ids and captured texts; they stay in the local store."""
 
 
 def metadata_attributes(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Cleaned metadata as attributes; nested values as JSON text, raw ids not at all."""
+    """Cleaned metadata as attributes; nested values as JSON text, raw ids and texts not at all."""
     prefix = names.METADATA_PREFIX
     return {
         prefix + key: value if is_plain(value) else json_text(value)

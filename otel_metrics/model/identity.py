@@ -82,12 +82,18 @@ def as_integer_id(value: object) -> tuple[int, object | None]:
 
 
 class IdHasher:
-    """Keyed hashes (HMAC-SHA256, 16 hex digits) of ids: equal ids stay equal, and nobody without the key can go back."""
+    """Keyed hashes (HMAC-SHA256, 16 hex digits): equal values stay equal, and nobody without the key can go back."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self.hash = lru_cache(maxsize=8192)(self._hash)
 
     def _hash(self, kind: str, value: int) -> str:
-        message = _PREFIX + kind.encode() + b"/" + str(value).encode()
-        return hmac.new(self._key, message, "sha256").hexdigest()[:16]
+        return self._digest(kind, str(value).encode())
+
+    def text(self, text: str) -> str:
+        """The hash of a text, by which two can be told apart where neither is kept. Lone surrogates count as they are."""
+        return self._digest("text", text.encode("utf-8", "surrogatepass"))
+
+    def _digest(self, kind: str, value: bytes) -> str:
+        return hmac.new(self._key, _PREFIX + kind.encode() + b"/" + value, "sha256").hexdigest()[:16]

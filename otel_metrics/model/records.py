@@ -82,6 +82,8 @@ class CorrectionMetric(Struct, tag_field="kind", tag="correction"):
     retry_count: int = 0
     original_text: str | UnsetType = UNSET
     corrected_text: str | UnsetType = UNSET
+    original_hash: str | UnsetType = UNSET
+    corrected_hash: str | UnsetType = UNSET
 
 
 class SystemMetric(Struct, tag_field="kind", tag="system"):

@@ -47,6 +47,10 @@ def record_correction(
         record.ai_correction_time_ms = _milliseconds(kit, "ai_correction_time_ms", ai_correction_time_ms, cleaned)
     if admin_satisfaction is not None:
         record.admin_satisfaction = _checked_satisfaction(kit, admin_satisfaction, cleaned)
+    if original_text is not None:
+        record.original_hash = kit.hasher.text(original)
+    if corrected_text is not None:
+        record.corrected_hash = kit.hasher.text(corrected)
     if kit.capture_content:
         record.original_text, record.corrected_text = (
             clean_text(original, kit.text_limit),

@@ -28,7 +28,7 @@ class ProcessingTimer:
     """
 
     __slots__ = (
-        "_context", "_failure", "_kit", "_known", "_record", "_span", "_start_ns", "_tick", "_token",
+        "_context", "_failure", "_kit", "_known", "_record", "_span", "_start_ns", "_text", "_tick", "_token",
         "chat_id", "metadata", "session_id", "stage", "user_id",
     )  # fmt: skip
 
@@ -42,12 +42,21 @@ class ProcessingTimer:
         self.stage = stage
         self.metadata = metadata
         self._failure: str | None = None
+        self._text: str | None = None
         self._span: Span | None = None
         self._token: Any = None
 
     def fail(self, reason: object) -> None:
         """Marks the stage failed; the reason stays in the local store, what leaves is `error.type` = "failed"."""
         self._failure = text_of(reason)
+
+    def text(self, text: object) -> None:
+        """Tells the text that this stage made or passed on, the last one where it is told several.
+
+        Of it the record's metadata gets `text_hash`, a keyed hash by which two texts can be compared, and `length` in
+        characters; the text itself, as `text`, only where content capture is on. None is no text.
+        """
+        self._text = None if text is None else text_of(text)
 
     def __enter__(self) -> Self:
         if self._kit is not None:
@@ -113,6 +122,8 @@ class ProcessingTimer:
         if changed and isinstance(self.metadata, Mapping):
             late = clean_mapping(dict(self.metadata), kit.text_limit, kit.guard.unreadable)
             record.metadata = {**record.metadata, **late}
+        if self._text is not None:
+            record.metadata = {**record.metadata, **_told(kit, self._text)}
         if error is not None:
             mark_failed(record, _type_of(error), clean_text(text_of(error), kit.text_limit))
         elif self._failure is not None:
@@ -124,6 +135,14 @@ class ProcessingTimer:
     def span(self) -> Span | None:
         """The live OpenTelemetry span; None before the stage begins and after it has ended."""
         return self._span
+
+
+def _told(kit: RecordingKit, text: str) -> Json:
+    """What is recorded of a stage's text."""
+    told: Json = {"text_hash": kit.hasher.text(text), "length": len(text)}
+    if kit.capture_content:
+        told["text"] = clean_text(text, kit.text_limit)
+    return told
 
 
 def record_stage(

@@ -63,7 +63,7 @@ CORRECTIONS = Target(
         "correction_id", "session_id", "admin_user_id", "message_id", "correction_type", "original_length",
         "corrected_length", "processing_time_ms", "voice_transcription_time_ms", "ai_correction_time_ms", "timestamp",
         "admin_satisfaction", "retry_count", "metadata", "word_edit_rate", "similarity", "original_text",
-        "corrected_text", "process",
+        "corrected_text", "process", "original_hash", "corrected_hash",
     ),
     "ON CONFLICT (correction_id) DO NOTHING",
 )  # fmt: skip

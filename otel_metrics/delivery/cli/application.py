@@ -11,6 +11,7 @@ from otel_metrics.delivery.cli.questions.corrections import corrections
 from otel_metrics.delivery.cli.questions.cost import cost
 from otel_metrics.delivery.cli.questions.moderators import moderators
 from otel_metrics.delivery.cli.questions.oversight import oversight
+from otel_metrics.delivery.cli.questions.preferences import preferences
 from otel_metrics.delivery.cli.questions.safe_to_send import safe_to_send
 from otel_metrics.delivery.cli.questions.stages import stages
 from otel_metrics.delivery.cli.questions.system import system
@@ -55,7 +56,15 @@ for panel, commands in {
         safe_to_send,
         oversight,
     ),
-    "Take out and keep": (upkeep.export, privacy.backup, upkeep.compact, upkeep.prune, privacy.forget, upkeep.doctor),
+    "Take out and keep": (
+        upkeep.export,
+        preferences,
+        privacy.backup,
+        upkeep.compact,
+        upkeep.prune,
+        privacy.forget,
+        upkeep.doctor,
+    ),
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)

@@ -7,8 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from otel_metrics.delivery.cli.desk import Desk, reading
+from otel_metrics.delivery.cli.durations import milliseconds
 from otel_metrics.delivery.cli.numbers import hours_in_words
-from otel_metrics.delivery.cli.options import Database, Form, Hours, Printed, PrintedRows, RowForm
+from otel_metrics.delivery.cli.options import (
+    Database,
+    Form,
+    Hours,
+    Printed,
+    PrintedRows,
+    RowForm,
+    Since,
+    Until,
+    time_given,
+)
 from otel_metrics.delivery.cli.streams import note, output_console, print_csv, print_json, show
 from otel_metrics.errors import QueryError
 
@@ -54,20 +65,43 @@ def alerts(
 def sessions(
     database: Database = None, hours: Hours = 24, form: PrintedRows = RowForm.TABLE,
     limit: Annotated[int, typer.Option(metavar="N", help="How many at most.")] = 50,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Only of this user.")] = None,
+    chat: Annotated[str | None, typer.Option(metavar="ID", help="Only of this chat.")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Only delivered, rejected, abandoned, failed or open ones.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(metavar="NAME", help="Only with this stage.")] = None,
+    error: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Only with a failed stage of this error type or message; any for any.")
+    ] = None,
+    longer: Annotated[str | None, typer.Option(metavar="TIME", help="Only what took longer, such as 10m.")] = None,
+    shorter: Annotated[str | None, typer.Option(metavar="TIME", help="Only what took less, such as 90s.")] = None,
+    corrected: Annotated[
+        bool | None, typer.Option("--corrected/--uncorrected", help="Only with, or without, a correction.", show_default=False)
+    ] = None,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits for a moderator now.")] = False,
+    since: Since = None, until: Until = None,
 ) -> None:  # fmt: skip
-    """The sessions of the last hours, newest first."""
+    """The sessions of the last hours or of a period, newest first, searched by what happened in them."""
     from otel_metrics.delivery.cli.rows import SessionsView
 
+    wishes: dict[str, Any] = {
+        "user": user, "chat": chat, "outcome": outcome, "stage": stage, "error": True if error == "any" else error,
+        "longer_than_ms": milliseconds(longer, "--longer"), "shorter_than_ms": milliseconds(shorter, "--shorter"),
+        "corrected": corrected, "waiting": waiting or None,
+    }  # fmt: skip
     with reading(database) as desk:
-        found = desk.answers.sessions(hours, limit)
+        found = desk.answers.sessions(hours, limit, since=time_given(since), until=time_given(until), **wishes)
         if form is not RowForm.TABLE:
             _rows_as(form, desk, found, _SESSION_COLUMNS)
         elif _is_there(desk):
             if not found:
-                show(f"No sessions in the {hours_in_words(hours)}.")
+                such = " such" if any(wish is not None for wish in wishes.values()) else ""
+                when = hours_in_words(hours) if since is None and until is None else "period"
+                show(f"No{such} sessions in the {when}.")
                 return
-            waiting = {row["session_id"] for row in desk.answers.queue()["waiting"]}
-            show(SessionsView(found, waiting, desk.settings.timezone, datetime.now(UTC)))
+            ids = {row["session_id"] for row in desk.answers.queue()["waiting"]}
+            show(SessionsView(found, ids, desk.settings.timezone, datetime.now(UTC)))
             if len(found) == limit:
                 note(f"the newest {limit} are shown; --limit gives more")
 

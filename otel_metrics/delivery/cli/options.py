@@ -7,6 +7,16 @@ from typing import Annotated
 import typer
 
 
+def time_given(text: str | None) -> str | float | None:
+    """A time as text, or epoch seconds."""
+    if text is None:
+        return None
+    try:
+        return float(text) if "-" not in text else text
+    except ValueError:
+        return text
+
+
 class Form(StrEnum):
     """How figures are printed."""
 
@@ -41,5 +51,7 @@ Database = Annotated[
     ),
 ]
 Hours = Annotated[float, typer.Option(metavar="H", help="How far to look back, in hours.")]
+Since = Annotated[str | None, typer.Option(metavar="T", help="Only what is later: ISO-8601 or epoch seconds.")]
+Until = Annotated[str | None, typer.Option(metavar="T", help="Only up to this time.")]
 Printed = Annotated[Form, typer.Option("--format", help="For people, or one JSON document.")]
 PrintedRows = Annotated[RowForm, typer.Option("--format", help="For people, one JSON document, or CSV.")]

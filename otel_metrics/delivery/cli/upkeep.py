@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from otel_metrics.delivery.cli.desk import is_there, reading, settings_for, storage_of, take_in
-from otel_metrics.delivery.cli.options import Database, FileForm, Form, Printed
+from otel_metrics.delivery.cli.options import Database, FileForm, Form, Printed, Since, Until, time_given
 from otel_metrics.delivery.cli.streams import note, output_console, print_json, show
 from otel_metrics.errors import SettingError, StoreError
 from otel_metrics.store.layout import StoreLayout
@@ -28,8 +28,8 @@ def export(
     form: Annotated[
         FileForm | None, typer.Option("--format", help="Without it the ending of PATH tells.", show_default=False)
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="T", help="Only what is later: ISO-8601 or epoch seconds.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="T", help="Only up to this time.")] = None,
+    since: Since = None,
+    until: Until = None,
     database: Database = None,
 ) -> None:  # fmt: skip
     """One table as a file for elsewhere: CSV, JSON, JSON Lines, Parquet or SQLite."""
@@ -38,34 +38,25 @@ def export(
     form = form or _FORM_OF_SUFFIX.get(output.suffix.lower())
     if form is None:
         raise typer.BadParameter(f"{output} does not tell; give one of {', '.join(FileForm)}", param_hint="--format")
-    settings = settings_for(database)
-    _check_target(output, StoreLayout(settings.database, settings.log_file))
+    check_target(output, database)
     with reading(database) as desk:
         if not desk.exists:
             note(desk.absent())
         with Work(f"Writing {output.name}") as work:
-            rows = desk.answers.export(table, output, form.value, _time(since), _time(until), work.update)
+            rows = desk.answers.export(table, output, form.value, time_given(since), time_given(until), work.update)
     output_console().print(f"{rows:,} row{'' if rows == 1 else 's'} of {table} in {output}", soft_wrap=True)
 
 
-def _check_target(output: Path, layout: StoreLayout) -> None:
+def check_target(output: Path, database: Path | None) -> None:
     """An export replaces the file of its name: never one of the store's, never a device."""
     from otel_metrics.store.own_files import is_of_store
 
+    settings = settings_for(database)
+    layout = StoreLayout(settings.database, settings.log_file)
     if is_of_store(layout, output):
         raise SettingError(f"{output} is a file of the store", "another file", "give another --output")
     if output.exists() and not output.is_file():
         raise SettingError(f"{output} is no plain file", "the name of a file to write", "give another --output")
-
-
-def _time(text: str | None) -> str | float | None:
-    """A time as text, or epoch seconds."""
-    if text is None:
-        return None
-    try:
-        return float(text) if "-" not in text else text
-    except ValueError:
-        return text
 
 
 def compact(database: Database = None, form: Printed = Form.TABLE) -> None:

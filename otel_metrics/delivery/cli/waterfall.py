@@ -21,7 +21,7 @@ from otel_metrics.model.vocabulary import ProcessingStage
 
 Record = dict[str, Any]
 _WIDE = 110
-_NOT_SHOWN = frozenset({"demo"})
+_NOT_SHOWN = frozenset({"demo", "text_hash", "text"})
 _LEVEL_STYLES = {"warning": "warn", "error": "bad", "critical": "bad", "debug": "quiet"}
 
 
@@ -77,6 +77,8 @@ class WaterfallView:
             if any(row["is"] == "running" for row in rows):
                 line.append("   ").append(RUNNING, "work").append(" not ended")
             yield line
+        if calls := model_calls(self.answer["spans"]):
+            yield Text(calls, "quiet")
 
     def _drawing(self, rows: list[Record], *, wide: bool) -> Sheet:
         axis = Axis.over(rows)
@@ -177,6 +179,29 @@ def _waiting_since(session: Record, rows: list[Record]) -> datetime | None:
     last = max(stages, key=lambda row: (row["start_time"], row["end_time"]))
     since: datetime = last["end_time"]
     return since if last["name"] == ProcessingStage.AI_PROCESSING and last["success"] is not False else None
+
+
+def model_calls(spans: list[Record]) -> str:
+    """How often each model was called and with how many tokens: by the calls' own spans, and by stages inside which there are none."""
+    calls = [span for span in spans if span["kind"] == "span" and span["model"]]
+    told = {span["parent_span_id"] for span in calls}
+    calls += [
+        span for span in spans if span["kind"] == "stage" and span["input_tokens"] and span["span_id"] not in told
+    ]
+    by_model: dict[str, list[Record]] = {}
+    for call in calls:
+        by_model.setdefault(clean(call["model"] or "unknown model"), []).append(call)
+    return "; ".join(_calls_in_words(model, found) for model, found in by_model.items())
+
+
+def _calls_in_words(model: str, calls: list[Record]) -> str:
+    tokens = [
+        f"{count(sum(call[key] or 0 for call in calls))} tokens {word}"
+        for key, word in (("input_tokens", "in"), ("output_tokens", "out"))
+        if any(call[key] is not None for call in calls)
+    ]
+    times = f"{len(calls)} calls" if len(calls) > 1 else "1 call"
+    return f"{model}: {times}{''.join(f', {one}' for one in tokens)}"
 
 
 def _since_ms(time: datetime, now: datetime) -> float:

@@ -88,6 +88,7 @@ class Play:
                     self._call_model(seconds)
                     if failed:
                         raise TimeoutError("the model did not answer within 30 s")
+                    stage.text(visit.draft.text)
                     stage.metadata["tokens_used"] = visit.input_tokens + visit.output_tokens
                     self._clock.pass_by(0.02)
             except TimeoutError:
@@ -119,7 +120,9 @@ class Play:
             admin_user_id=visit.moderator.user_id,
             moderator=visit.moderator.name,
             decision=decision,
-        ):
+        ) as stage:
+            if decision == "approved":
+                stage.text(visit.draft.text)
             self._clock.pass_by(visit.review_s + sum(edit.seconds for edit in visit.edits))
             if decision == "rejected":
                 self._record(visit.edits[0], 0)
@@ -168,7 +171,8 @@ class Play:
         with self._service.timer(*self._who, S.FINAL_RESPONSE, length=len(text), language=visit.language):
             self._clock.pass_by(self._random.uniform(0.004, 0.03))
         try:
-            with self._service.timer(*self._who, S.USER_DELIVERY, platform="telegram"):
+            with self._service.timer(*self._who, S.USER_DELIVERY, platform="telegram") as stage:
+                stage.text(text)
                 self._clock.pass_by(self._random.uniform(0.08, 0.4))
                 if visit.ending == "undelivered":
                     raise PermissionError("the user has blocked the bot")
