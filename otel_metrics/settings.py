@@ -41,6 +41,7 @@ class Settings:
     slow_min_stages: int = 5
     correction_rate_percent: float = 30.0
     correction_min_sessions: int = 10
+    rules: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "correction_min_sessions", "METRICS_CORRECTION_MIN_SESSIONS", _integer(1), "an integer from 1 on",
         "`high_correction_rate` from so many sessions on",
+    ),
+    Option(
+        "rules", "METRICS_RULES", _path, "the path of a file",
+        "the TOML file of alert rules; without it `metrics.rules.toml` beside the database, if it is there",
     ),
 )  # fmt: skip
 

@@ -26,6 +26,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "log_max_bytes": ("4096", 4096),
     "log_backups": (1, 1),
     "max_bytes": ("1000000", 1_000_000),
+    "compact_rows": ("0", 0),
     "drain_interval_s": (0, 0.0),
     "text_limit": ("64", 64),
     "strict": ("1", True),
@@ -34,6 +35,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "slow_min_stages": (1, 1),
     "correction_rate_percent": ("100", 100.0),
     "correction_min_sessions": ("2", 2),
+    "rules": ("my.rules.toml", Path("my.rules.toml")),
 }
 BAD: dict[str, list[Any]] = {
     "database": ["", "  ", "/", 5, b"m.db", "a\0b", "a" * 5000],
@@ -49,6 +51,7 @@ BAD: dict[str, list[Any]] = {
     "log_max_bytes": [4095, "1e6", 5000.5, True],
     "log_backups": [0, -1],
     "max_bytes": [999_999, -1, "10GB"],
+    "compact_rows": [-1, "many"],
     "drain_interval_s": [-0.1, 3601],
     "text_limit": [63],
     "strict": ["?"],
@@ -57,6 +60,7 @@ BAD: dict[str, list[Any]] = {
     "slow_min_stages": [0],
     "correction_rate_percent": [-1, 101],
     "correction_min_sessions": [0],
+    "rules": ["", "/"],
 }
 VARIABLES = {option.field: option.variable for option in OPTIONS}
 assert set(GOOD) == set(BAD) == set(VARIABLES) == {field.name for field in fields(Settings)}

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from otel_metrics.analytics.alerts import firing
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.questions.capacity import capacity
 from otel_metrics.analytics.questions.corrections import corrections
 from otel_metrics.analytics.questions.cost import cost
-from otel_metrics.analytics.questions.document import Document
+from otel_metrics.analytics.questions.document import Document, Record
 from otel_metrics.analytics.questions.moderators import moderators
 from otel_metrics.analytics.questions.oversight import oversight
 from otel_metrics.analytics.questions.safe_to_send import safe_to_send
@@ -33,8 +32,8 @@ SECTIONS: dict[str, Callable[[Engine, Window, Settings], Document]] = {
 """What stands in the document beside the contract's parts, by name; `corrections` goes into the part of that name."""
 
 
-def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Document:
-    """Overview, stages, corrections and alerts of a window; zeros and nulls where there is nothing."""
+def build_dashboard(engine: Engine, settings: Settings, window: Window, alerts: list[Record]) -> Document:
+    """Overview, stages and corrections of a window, with the alerts that fire; zeros and nulls where there is nothing."""
     overview = engine.run(QUERIES["dashboard_overview"], window.parameters()).as_dicts()[0]
     stages = stages_of(engine, window)
     corrections = corrections_of(engine, window)
@@ -48,7 +47,7 @@ def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Docum
         },
         "processing_by_stage": stages,
         "corrections": {**corrections, **sections["corrections"]},
-        "alerts": firing(stages, corrections, settings),
+        "alerts": alerts,
         **{name: section for name, section in sections.items() if name != "corrections"},
     }
 

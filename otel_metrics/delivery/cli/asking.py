@@ -20,7 +20,7 @@ def dashboard(
     watch: Annotated[bool, typer.Option("--watch", help="Stay and follow; Ctrl-C ends it.")] = False,
 ) -> None:  # fmt: skip
     """The figures of the last hours: stages, corrections, alerts."""
-    from otel_metrics.delivery.cli.watch import dashboard_view, follow
+    from otel_metrics.delivery.cli.live_dashboard import dashboard_view, follow
 
     if watch and form is not Form.TABLE:
         raise typer.BadParameter("--watch shows the table; leave --format out")
