@@ -40,7 +40,7 @@ class Duration:
         return hash(self.seconds)
 
     def __str__(self) -> str:
-        return said(self.seconds * 1000)
+        return said(self.seconds * 1000) if self.seconds else "0s"
 
     def __repr__(self) -> str:
         return f"Duration({self.seconds!r})"

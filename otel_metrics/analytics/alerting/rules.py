@@ -40,8 +40,8 @@ class Rule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_fi
     description: Annotated[str, Meta(max_length=2000)] = ""
     link: Annotated[str, Meta(max_length=2000, pattern=r"^(https?://\S+)?$")] = ""
 
-    looks_back: ClassVar[bool] = True
-    """Whether the figure can be computed for an earlier time too; what waits or runs is known for now alone."""
+    has_window: ClassVar[bool] = True
+    """Whether the figure is one of a window; what waits or runs is known for now alone."""
 
     def __post_init__(self) -> None:
         if self.window.seconds <= 0:
@@ -91,14 +91,14 @@ class QueueLength(Rule, kw_only=True, frozen=True, tag="queue_length"):
     """More than so many drafts wait for a moderator."""
 
     threshold: Amount
-    looks_back: ClassVar[bool] = False
+    has_window: ClassVar[bool] = False
 
 
 class QueueAge(Rule, kw_only=True, frozen=True, tag="queue_age"):
     """The draft that has waited longest has waited longer than a duration."""
 
     threshold: Duration
-    looks_back: ClassVar[bool] = False
+    has_window: ClassVar[bool] = False
 
 
 class StuckStage(Rule, kw_only=True, frozen=True, tag="stuck_stage"):
@@ -107,7 +107,7 @@ class StuckStage(Rule, kw_only=True, frozen=True, tag="stuck_stage"):
     threshold: Duration
     stage: Text | None = None
     interrupted: bool = False
-    looks_back: ClassVar[bool] = False
+    has_window: ClassVar[bool] = False
 
 
 class NoData(Rule, kw_only=True, frozen=True, tag="no_data"):
@@ -115,6 +115,7 @@ class NoData(Rule, kw_only=True, frozen=True, tag="no_data"):
 
     threshold: Duration
     stage: Text | None = None
+    has_window: ClassVar[bool] = False
 
 
 class CostPerHour(Rule, kw_only=True, frozen=True, tag="cost_per_hour"):

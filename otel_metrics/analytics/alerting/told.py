@@ -18,7 +18,7 @@ from otel_metrics.store.alerts import AlertRow, Silence, alert_history, open_ale
 from otel_metrics.store.tables import MetricsStorage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RECENT = 6
+_RECENT = 5
 _MOST_HISTORY = 20
 
 
@@ -189,9 +189,9 @@ def _reading_row(rule: Rule, reading: Reading, store: Kept) -> Record:
 
 def _recent(rule: Rule, look: Look) -> list[Record]:
     """What the rule would have found at the ends of the windows before, the last first."""
-    if not rule.looks_back or not rule.enabled:
+    if not rule.has_window or not rule.enabled:
         return []
-    ends = [earlier(look.now, back * rule.window.seconds) for back in range(_RECENT)]
+    ends = [earlier(look.now, back * rule.window.seconds) for back in range(1, _RECENT + 1)]
     return [
         {
             "until": until.replace(tzinfo=UTC), "labels": one.labels, "value": one.value, "threshold": one.threshold,
