@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from otel_metrics.analytics.alerting.duration import said
-from otel_metrics.analytics.alerting.reading import FIRST_TIME, Look, Reading, earlier, number, too_few
+from otel_metrics.analytics.alerting.reading import FIRST_TIME, Look, Reading, number, too_few
 from otel_metrics.analytics.alerting.rules import Deviation
 from otel_metrics.analytics.window import Window
 
@@ -68,8 +68,7 @@ def deviation(rule: Deviation, look: Look) -> list[Reading]:
 
 def _before(rule: Deviation, look: Look, measure: "_Measure") -> list[_Sample]:
     """The figure in the same window of each earlier week that counts, the last week first."""
-    oldest = earlier(look.now, (rule.weeks * 7 + 1) * 86_400 + rule.window.seconds)
-    first = look.row("alert_first_stage", since=oldest, until=look.now)["first_end"]
+    first = look.row("alert_first_stage", until=look.now)["first_end"]
     found = []
     for weeks in range(1, rule.weeks + 1):
         window = look.window(rule.window.seconds, weeks_before(look.now, weeks, look.settings.timezone))

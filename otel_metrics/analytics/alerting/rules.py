@@ -46,6 +46,8 @@ class Rule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_fi
     def __post_init__(self) -> None:
         if self.window.seconds <= 0:
             raise ValueError("expected a `window` above 0")
+        if not self.has_window and self.window != _HOUR:
+            raise ValueError(f"expected no `window`: {self.kind} is of now")
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, float) and not math.isfinite(value):

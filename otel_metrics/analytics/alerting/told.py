@@ -137,7 +137,7 @@ def explain(rule: Rule, look: Look, store: Kept) -> Document:
     document: Document = {
         "sentences": [*_about(rule), *_now(rule, readings, store)],
         "rule": rule.name, "kind": rule.kind, "severity": rule.severity, "enabled": rule.enabled,
-        "window_ms": rule.window.ms, "for_ms": rule.hold.ms, "least": rule.least, "labels": dict(rule.labels),
+        "window_ms": rule.window.ms if rule.has_window else None, "for_ms": rule.hold.ms, "least": rule.least, "labels": dict(rule.labels),
         "readings": [_reading_row(rule, one, store) for one in readings],
         "recent": _recent(rule, look),
         "history": history([rule], store),
@@ -160,7 +160,8 @@ def _about(rule: Rule) -> list[str]:
 
 def _now(rule: Rule, readings: list[Reading], store: Kept) -> list[str]:
     if rule.enabled and not readings:
-        return [f"There is nothing in the last {rule.window} that it could judge."]
+        where = f"in the last {rule.window}" if rule.has_window else "now"
+        return [f"There is nothing {where} that it could judge."]
     return [f"{one.message} {_standing(rule, one, store)}" for one in readings]
 
 

@@ -119,7 +119,7 @@ def explained(document: Row) -> Row:
         for row in document["history"]
     ]  # fmt: skip
     shown["silences"] = [{**row, "labels": labels_said(row["labels"]).strip()} for row in document["silences"]]
-    return {name: value for name, value in shown.items() if value not in ([], "")}
+    return {name: value for name, value in shown.items() if value not in ([], "", None)}
 
 
 def _with_units(row: Row) -> Row:
