@@ -46,6 +46,7 @@ class Settings:
     moderator_hour_rate: float | None = None
     speech_minute_rate: float | None = None
     currency: str = "USD"
+    rules: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "currency", "METRICS_CURRENCY", _currency, "three letters, such as USD",
         "the currency of these rates, of costs recorded without one, and of sums; nothing is converted",
+    ),
+    Option(
+        "rules", "METRICS_RULES", _path, "the path of a file",
+        "the TOML file of alert rules; without it `metrics.rules.toml` beside the database, if it is there",
     ),
 )  # fmt: skip
 

@@ -40,6 +40,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "moderator_hour_rate": ("25.5", 25.5),
     "speech_minute_rate": (0, 0.0),
     "currency": (" eur ", "EUR"),
+    "rules": ("my.rules.toml", Path("my.rules.toml")),
 }
 BAD: dict[str, list[Any]] = {
     "database": ["", "  ", "/", 5, b"m.db", "a\0b", "a" * 5000],
@@ -69,6 +70,7 @@ BAD: dict[str, list[Any]] = {
     "moderator_hour_rate": [-1, "dear", "inf"],
     "speech_minute_rate": [-0.01, "nan", True],
     "currency": ["$", "EURO", "E1R"],
+    "rules": ["", "/"],
 }
 VARIABLES = {option.field: option.variable for option in OPTIONS}
 assert set(GOOD) == set(BAD) == set(VARIABLES) == {field.name for field in fields(Settings)}

@@ -1,9 +1,16 @@
 """Owns the questions as Python calls: one engine over one store, brought up to date before each answer."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from otel_metrics.analytics.alerting import told
+from otel_metrics.analytics.alerting.measures import measure
+from otel_metrics.analytics.alerting.of_usage import recorded_cost
+from otel_metrics.analytics.alerting.reading import Look, Reading
+from otel_metrics.analytics.alerting.rules import Rule
+from otel_metrics.analytics.alerting.rules_file import load_rules
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
 from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
@@ -35,6 +42,7 @@ class Answers:
     def __init__(self, storage: MetricsStorage | None, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._storage = storage
         self._engine = Engine(storage)
 
     def refresh(self, progress: Progress | None = None) -> None:
@@ -44,16 +52,41 @@ class Answers:
     def dashboard(self, hours: float = 24) -> Document:
         """The dashboard document of the last `hours`; percentages 0 to 100, durations in milliseconds."""
         window = self._window(hours)
-        return build_dashboard(self._engine, self._settings, window)
+        return {**build_dashboard(self._engine, self._settings, window), "alerts": self._alerts(window)}
 
     def figures(self, hours: float = 24) -> Document:
         """The dashboard's first figures alone, without the sections of the single subjects: for who looks every second."""
-        return build_figures(self._engine, self._settings, self._window(hours))
+        window = self._window(hours)
+        return {**build_figures(self._engine, window), "alerts": self._alerts(window)}
 
     def alerts(self, hours: float = 24) -> list[Record]:
-        """The alerts that fire on the last `hours`."""
-        alerts: list[Record] = self.figures(hours)["alerts"]
-        return alerts
+        """What is wrong now: the two alerts of the contract over the last `hours`, every other rule over its own window."""
+        return self._alerts(self._window(hours))
+
+    def rules(self) -> list[Rule]:
+        """Every rule of alerts, those that are off too; `SettingError` where the file of rules is not as it should be."""
+        return load_rules(self._settings)
+
+    def alert_states(self) -> list[Record]:
+        """The alerts that an evaluator has found pending or firing."""
+        return told.states(self.rules(), told.kept(self._storage, self._clock.time_ns()))
+
+    def alert_history(self, rule: str | None = None, limit: int = 50) -> list[Record]:
+        """The alerts that fire or have fired, the newest first, of one rule or of all."""
+        if limit < 1:
+            raise QueryError(f"limit={limit}", "a number from 1 on", "for example 50")
+        return told.history(self.rules(), told.kept(self._storage, self._clock.time_ns(), rule, limit))
+
+    def explain_alert(self, rule: str) -> Document:
+        """The figures behind a rule: readings, those of the windows before, state, history and silences."""
+        chosen = told.found_rule(self.rules(), rule)
+        return told.explain(chosen, self._look(self._window(24)), told.kept(self._storage, self._clock.time_ns(), rule))
+
+    def readings(self, rules: Iterable[Rule], now_ns: int) -> dict[str, list[Reading]]:
+        """What each rule finds as of a time, by the rules' names."""
+        window = last_hours(24, now_ns)
+        self.refresh()
+        return {rule.name: measure(rule, self._look(window)) for rule in rules}
 
     def stages(self, hours: float = 24, *, stage: str | None = None, improvement_percent: float = 20.0) -> Document:
         """Where the time of a session goes: stages, waiting against working, the bottleneck; see `analytics.questions.stages`."""
@@ -163,6 +196,14 @@ class Answers:
         window = period(hours, since, until, now_ns)
         self.refresh()
         return window, last_hours(1, now_ns).until
+
+    def _alerts(self, window: Window) -> list[Record]:
+        store = told.kept(self._storage, self._clock.time_ns())
+        seconds = (window.until - window.since).total_seconds()
+        return told.firing(self.rules(), self._look(window), store, seconds)
+
+    def _look(self, window: Window) -> Look:
+        return Look(self._engine, self._settings, window.until, recorded_cost)
 
     def _window(self, hours: Any) -> Window:
         window = last_hours(hours, self._clock.time_ns())

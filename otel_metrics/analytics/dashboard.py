@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from otel_metrics.analytics.alerts import firing
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.questions.capacity import capacity
 from otel_metrics.analytics.questions.corrections import corrections
@@ -35,13 +34,13 @@ SECTIONS: dict[str, Callable[[Engine, Window, Settings], Document]] = {
 
 def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Document:
     """The whole document: the figures of `build_figures` and a section for each subject of `SECTIONS`."""
-    document = build_figures(engine, settings, window)
+    document = build_figures(engine, window)
     sections = {name: ask(engine, window, settings) for name, ask in SECTIONS.items()}
     return {**document, **sections, "corrections": {**document["corrections"], **sections["corrections"]}}
 
 
-def build_figures(engine: Engine, settings: Settings, window: Window) -> Document:
-    """Overview, stages, corrections and alerts of a window; zeros and nulls where there is nothing."""
+def build_figures(engine: Engine, window: Window) -> Document:
+    """Overview, stages and corrections of a window; zeros and nulls where there is nothing."""
     overview = engine.run(QUERIES["dashboard_overview"], window.parameters()).as_dicts()[0]
     stages = stages_of(engine, window)
     corrections = corrections_of(engine, window)
@@ -54,7 +53,6 @@ def build_figures(engine: Engine, settings: Settings, window: Window) -> Documen
         },
         "processing_by_stage": stages,
         "corrections": corrections,
-        "alerts": firing(stages, corrections, settings),
     }
 
 

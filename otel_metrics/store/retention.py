@@ -21,6 +21,8 @@ _TIME_OF = {
     "spans": "end_time",
     "logs": "timestamp",
     "running": "start_time",
+    "alerts": "resolved_at",
+    "silences": "until",
 }
 
 

@@ -6,6 +6,8 @@ import typer
 
 from otel_metrics._version import __version__
 from otel_metrics.delivery.cli import asking, begin, privacy, upkeep
+from otel_metrics.delivery.cli.alert_watch import watch
+from otel_metrics.delivery.cli.alerts import alerts_app
 from otel_metrics.delivery.cli.questions.capacity import capacity
 from otel_metrics.delivery.cli.questions.corrections import corrections
 from otel_metrics.delivery.cli.questions.cost import cost
@@ -44,7 +46,7 @@ def start(
 
 for panel, commands in {
     "Begin": (begin.demo,),
-    "Ask": (asking.dashboard, asking.alerts, asking.sessions, asking.session, asking.queue, asking.sql),
+    "Ask": (asking.dashboard, asking.sessions, asking.session, asking.queue, asking.sql, watch),
     "Understand": (
         stages,
         corrections,
@@ -68,3 +70,4 @@ for panel, commands in {
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(alerts_app, name="alerts", rich_help_panel="Ask")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from otel_metrics.delivery.cli.desk import Desk, reading
+from otel_metrics.delivery.cli.desk import reading
 from otel_metrics.delivery.cli.durations import milliseconds
 from otel_metrics.delivery.cli.numbers import hours_in_words
 from otel_metrics.delivery.cli.options import (
@@ -20,7 +20,8 @@ from otel_metrics.delivery.cli.options import (
     Until,
     time_given,
 )
-from otel_metrics.delivery.cli.streams import note, output_console, print_csv, print_json, show
+from otel_metrics.delivery.cli.printing import as_json, is_there, rows_as
+from otel_metrics.delivery.cli.streams import note, print_csv, print_json, show
 from otel_metrics.errors import QueryError
 
 _MOST_SHOWN = 1000
@@ -31,7 +32,7 @@ def dashboard(
     watch: Annotated[bool, typer.Option("--watch", help="Stay and follow; Ctrl-C ends it.")] = False,
 ) -> None:  # fmt: skip
     """The figures of the last hours: stages, corrections, alerts."""
-    from otel_metrics.delivery.cli.watch import dashboard_view, follow
+    from otel_metrics.delivery.cli.live_dashboard import dashboard_view, follow
 
     if watch and form is not Form.TABLE:
         raise typer.BadParameter("--watch shows the table; leave --format out")
@@ -40,26 +41,9 @@ def dashboard(
             follow(desk, hours)
             return
         if form is Form.JSON:
-            _as_json(desk, desk.answers.dashboard(hours))
-        elif _is_there(desk):
+            as_json(desk, desk.answers.dashboard(hours))
+        elif is_there(desk):
             show(dashboard_view(desk, desk.answers.figures(hours), hours))
-
-
-def alerts(
-    database: Database = None, hours: Hours = 24, form: PrintedRows = RowForm.TABLE,
-    fail_on: Annotated[bool, typer.Option("--fail-on", help="End with status 1 when something is firing.")] = False,
-) -> None:  # fmt: skip
-    """What is wrong now."""
-    from otel_metrics.delivery.cli.dashboard import alert_lines
-
-    with reading(database) as desk:
-        firing = desk.answers.alerts(hours)
-        if form is not RowForm.TABLE:
-            _rows_as(form, desk, firing, ["type", "severity", "message"])
-        elif _is_there(desk):
-            show(alert_lines(firing))
-    if fail_on and firing:
-        raise typer.Exit(1)
 
 
 def sessions(
@@ -93,8 +77,8 @@ def sessions(
     with reading(database) as desk:
         found = desk.answers.sessions(hours, limit, since=time_given(since), until=time_given(until), **wishes)
         if form is not RowForm.TABLE:
-            _rows_as(form, desk, found, _SESSION_COLUMNS)
-        elif _is_there(desk):
+            rows_as(form, desk, found, _SESSION_COLUMNS)
+        elif is_there(desk):
             if not found:
                 such = " such" if any(wish is not None for wish in wishes.values()) else ""
                 when = hours_in_words(hours) if since is None and until is None else "period"
@@ -123,9 +107,9 @@ def session(
         if not desk.exists:
             empty: dict[str, Any] = {"session": None, "trace_id": None, "spans": [], "corrections": [], "logs": []}
             if form is Form.JSON:
-                _as_json(desk, empty)
+                as_json(desk, empty)
             else:
-                _is_there(desk)
+                is_there(desk)
             return
         answer = desk.answers.session(session_id.strip().rstrip("…"))
         if form is Form.JSON:
@@ -141,10 +125,10 @@ def queue(database: Database = None, form: PrintedRows = RowForm.TABLE) -> None:
     with reading(database) as desk:
         answer = desk.answers.queue()
         if form is RowForm.JSON:
-            _as_json(desk, answer)
+            as_json(desk, answer)
         elif form is RowForm.CSV:
-            _rows_as(form, desk, _queue_rows(answer), _QUEUE_COLUMNS)
-        elif _is_there(desk):
+            rows_as(form, desk, _queue_rows(answer), _QUEUE_COLUMNS, only=True)
+        elif is_there(desk):
             show(QueueView(answer, desk.settings.timezone))
 
 
@@ -176,30 +160,6 @@ def sql(
             if rows > _MOST_SHOWN:
                 note(f"{_MOST_SHOWN:,} of {rows:,} rows are shown; --format csv and --format json give all")
         elif form is RowForm.JSON:
-            _as_json(desk, answer.as_dicts())
+            as_json(desk, answer.as_dicts())
         else:
             print_csv(answer.columns, answer.rows)
-
-
-def _rows_as(form: RowForm, desk: Desk, rows: list[dict[str, Any]], columns: list[str]) -> None:
-    if form is RowForm.JSON:
-        _as_json(desk, rows)
-        return
-    if not desk.exists:
-        note(desk.absent())
-    more = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in columns]
-    names = columns if columns is _QUEUE_COLUMNS else [*columns, *more]
-    print_csv(names, ([row.get(name) for name in names] for row in rows))
-
-
-def _as_json(desk: Desk, answer: object) -> None:
-    if not desk.exists:
-        note(desk.absent())
-    print_json(answer)
-
-
-def _is_there(desk: Desk) -> bool:
-    """Whether there is a store to show; if not, says how to begin."""
-    if not desk.exists:
-        output_console().print(desk.absent(), soft_wrap=True)
-    return desk.exists

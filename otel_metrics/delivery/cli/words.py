@@ -14,7 +14,13 @@ OUTCOME_SIGNS = {
 
 
 def alert_sentence(alert: dict[str, Any]) -> str:
-    """An alert as a sentence with the figure, the limit and what it rests on; of a kind unknown here its own message."""
+    """An alert as a sentence with the figure, the limit and what it rests on; one that is silenced says why."""
+    quiet = f" (silenced: {alert.get('silence_reason')})" if alert.get("silenced") else ""
+    return f"{_sentence(alert)}{quiet}"
+
+
+def _sentence(alert: dict[str, Any]) -> str:
+    """Of a type unknown here it is the alert's own message, behind the name of its rule."""
     try:
         if alert["type"] == "slow_processing":
             return (
@@ -28,11 +34,14 @@ def alert_sentence(alert: dict[str, Any]) -> str:
             )
     except (KeyError, TypeError):  # an alert of another version may lack a figure
         pass
-    return str(alert.get("message", alert.get("type", "")))
+    message = str(alert.get("message", alert.get("type", "")))
+    return f"{alert['rule']}: {message}" if alert.get("rule") not in (None, alert.get("type")) else message
 
 
 def severity_style(alert: dict[str, Any]) -> str:
     """How loud an alert is."""
+    if alert.get("silenced") or alert.get("severity") == "info":
+        return "quiet"
     return "bad" if alert.get("severity") in {"critical", "error"} else "warn"
 
 

@@ -1,0 +1,1 @@
+"""Owns alerts: rules as data, what they measure, and the states that they are in."""
