@@ -19,6 +19,16 @@ def view_of(table: Table, folder: Path, segments: Sequence[Segment]) -> str:
     return f"CREATE VIEW cold.{table.name} AS SELECT {_unpacked(table)} FROM read_parquet([{files}])"
 
 
+def view_of_nothing(table: Table, fault: str) -> str:
+    """The statement that makes a `cold.<table>` whose every use fails with these words: a segment of it can not be read.
+
+    Each value fails by itself, lest DuckDB finds that no row meets a condition and does not look.
+    """
+    text = fault.replace("'", "''")
+    values = ", ".join(f"CAST(error('{text}') AS {kind}) AS {name}" for name, kind in table.all_columns.items())
+    return f"CREATE VIEW cold.{table.name} AS SELECT {values} FROM range(1) WHERE CAST(error('{text}') AS BOOLEAN)"
+
+
 def packed(table: Table, source: str, where: str = "true") -> str:
     """The SELECT of the rows of `source` as a segment has them, in order of time.
 

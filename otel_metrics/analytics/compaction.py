@@ -1,26 +1,23 @@
 """Owns the move of hot rows into segments: files first, whole and on the disk; then manifest and deletion in one transaction."""
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import duckdb
 
-from otel_metrics.analytics.cold import COPY_OPTIONS, MOVING, packed, quoted
+from otel_metrics.analytics.cold import MOVING, packed, quoted
 from otel_metrics.analytics.columns import Table
 from otel_metrics.analytics.hot import Progress, create_tables, load
+from otel_metrics.analytics.segment_files import SegmentWriter, writer_of
 from otel_metrics.model.times import iso
 from otel_metrics.settings import Settings
 from otel_metrics.store.archive import archive, digest_of
 from otel_metrics.store.database import note_deletions, roll_back
-from otel_metrics.store.journal_files import sync_folder
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.moving import TIME_OF, Movable, hot_rows, step_end
-from otel_metrics.store.segments import Segment, enter, listed, new_name, retire, sweep
+from otel_metrics.store.segments import Segment, enter, listed, missing_or_broken, retire, sweep
 from otel_metrics.store.tables import MetricsStorage
 
 _STEP_ROWS = 500_000
@@ -54,15 +51,12 @@ class Compaction:
 
     def run(self, progress: Progress | None = None) -> Compacted:
         """Moves every row that may move, about half a million at a time, then makes one segment of a day's many."""
-        self._layout.segments_folder.mkdir(mode=0o700, exist_ok=True)
         sweep(self._source, self._layout, self._now_ns)
         last = step_end(self._source, 1 << 60)
         end = 0
         while end < last:
-            end = step_end(self._source, _STEP_ROWS)
-            movable = Movable(min(end, last), self._idle_since)
-            if not self._move(movable):
-                break
+            end = min(last, step_end(self._source, _STEP_ROWS, end))
+            self._move(Movable(end, self._idle_since))
             if progress:
                 progress(end, last)
         self._merge()
@@ -73,22 +67,25 @@ class Compaction:
         )
         return self._done
 
-    def _move(self, movable: Movable) -> bool:
-        """One step; False where nothing was to be moved."""
+    def _move(self, movable: Movable) -> None:
+        """One step."""
         movable.prepare(self._source)
-        with closing(_worker()) as worker:
-            create_tables(worker)
+        with writer_of(self._source, self._layout) as writer:
+            create_tables(writer.worker)
             counts: dict[str, int] = {}
             segments: list[Segment] = []
             for table in MOVING:
                 counts[table.name] = load(
-                    worker, self._source, table, where=movable.where(table.name), parameters=movable.parameters
+                    writer.worker, self._source, table, where=movable.where(table.name), parameters=movable.parameters
                 )
-                segments += self._write_days(worker, table)
-            ended = self._ended(worker)
+                made = list(_write_days(writer, table))
+                if sum(one.rows for one in made) != counts[table.name]:
+                    raise RuntimeError(f"{table.name}: {counts[table.name]} rows were read and others written")
+                segments += made
+            ended = self._ended(writer.worker)
+            writer.done()
         if not segments:
-            return False
-        sync_folder(self._layout.segments_folder)
+            return
         self._source.execute("BEGIN IMMEDIATE")
         try:
             for table in MOVING:
@@ -104,26 +101,6 @@ class Compaction:
             self._done.rows[name] = self._done.rows.get(name, 0) + count
         self._done.segments += len(segments)
         self._done.bytes += sum(one.bytes for one in segments)
-        return True
-
-    def _write_days(self, worker: duckdb.DuckDBPyConnection, table: Table) -> Iterator[Segment]:
-        moment = TIME_OF[table.name]
-        days = worker.execute(f"SELECT DISTINCT CAST({moment} AS DATE) FROM hot.{table.name} ORDER BY 1").fetchall()
-        for (day,) in days:
-            where = "true" if len(days) == 1 else f"CAST({moment} AS DATE) = DATE '{day}'"
-            yield self._write(worker, table, str(day), packed(table, f"hot.{table.name}", where))
-
-    def _write(self, worker: duckdb.DuckDBPyConnection, table: Table, day: str, select: str) -> Segment:
-        """Writes one file whole and brings it to the disk; until it stands in the manifest it counts for nothing."""
-        path = self._layout.segments_folder / new_name(self._source, table.name, day)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        worker.execute(f"COPY ({select}) TO {quoted(path)} ({COPY_OPTIONS})")
-        _sync(path)
-        moment = TIME_OF[table.name]
-        rows, first, last = worker.execute(
-            f"SELECT count(*), epoch_us(min({moment})), epoch_us(max({moment})) FROM read_parquet({quoted(path)})"
-        ).fetchall()[0]
-        return Segment(path.name, table.name, day, rows, path.stat().st_size, iso(first * 1000), iso(last * 1000))
 
     def _ended(self, worker: duckdb.DuckDBPyConnection) -> list[tuple[str, str, bytes | None]]:
         """The sessions that have moved, each with the end that counts."""
@@ -142,15 +119,19 @@ class Compaction:
         for one in listed(self._source):
             days.setdefault((one.table, one.day), []).append(one)
         for (name, day), segments in days.items():
-            if len(segments) >= (2 if day < today else _MOST_OF_A_DAY):
+            many = len(segments) >= (2 if day < today else _MOST_OF_A_DAY)
+            # A damaged one that is written anew would be taken for a sound one.
+            if many and not missing_or_broken(self._layout, segments):
                 self._merge_day(next(table for table in MOVING if table.name == name), day, segments)
 
     def _merge_day(self, table: Table, day: str, segments: Sequence[Segment]) -> None:
         files = ", ".join(quoted(self._layout.segments_folder / one.name) for one in segments)
-        with closing(_worker()) as worker:
+        with writer_of(self._source, self._layout) as writer:
             select = f"SELECT * FROM read_parquet([{files}]) ORDER BY {TIME_OF[table.name]}"
-            whole = self._write(worker, table, day, select)
-        sync_folder(self._layout.segments_folder)
+            whole = writer.write(table, day, select)
+            writer.done()
+        if whole.rows != sum(one.rows for one in segments):
+            raise RuntimeError(f"{table.name} of {day}: {whole.rows} rows in one file are not those of the many")
         self._source.execute("BEGIN IMMEDIATE")
         try:
             retire(self._source, [one.name for one in segments], self._now_ns)
@@ -171,32 +152,29 @@ class Compaction:
         self._source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _worker() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(
-        ":memory:", config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write_days(writer: SegmentWriter, table: Table) -> Iterator[Segment]:
+    """One segment for each day of the rows that were loaded."""
+    moment = TIME_OF[table.name]
+    days = writer.worker.execute(f"SELECT DISTINCT CAST({moment} AS DATE) FROM hot.{table.name} ORDER BY 1").fetchall()
+    for (day,) in days:
+        where = "true" if len(days) == 1 else f"CAST({moment} AS DATE) = DATE '{day}'"
+        yield writer.write(table, str(day), packed(table, f"hot.{table.name}", where))
 
 
 def compact(
-    storage: MetricsStorage, settings: Settings, *, wait_s: float, progress: Progress | None = None
+    storage: MetricsStorage,
+    settings: Settings,
+    *,
+    wait_s: float,
+    progress: Progress | None = None,
+    now_ns: int | None = None,
 ) -> Compacted | None:
     """Moves what may move of a store's rows into segments; None where another process kept the tables for `wait_s`."""
+    now_ns = time.time_ns() if now_ns is None else now_ns
     with storage.alone(wait_s) as connection:
         if connection is None:
             return None
-        work = Compaction(
-            connection, storage.layout, now_ns=time.time_ns(), timeout_hours=settings.session_timeout_hours
-        )
+        work = Compaction(connection, storage.layout, now_ns=now_ns, timeout_hours=settings.session_timeout_hours)
         return work.run(progress)
 
 

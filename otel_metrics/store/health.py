@@ -175,7 +175,7 @@ def _segments(connection: sqlite3.Connection, layout: StoreLayout) -> list[Check
     faults = missing_or_broken(layout, found)
     if not faults:
         return [Check("segments", True, summary)]
-    errors = [StoreDamaged(fault, "a sound Parquet file", REPAIR) for fault in faults]
+    errors = [StoreDamaged(fault, "a sound Parquet file", REPAIR) for fault in faults.values()]
     return [Check("segments", False, error.found, error.remedy, error) for error in errors]
 
 
