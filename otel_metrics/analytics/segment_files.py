@@ -26,12 +26,10 @@ class SegmentWriter:
         self.worker = worker
         self.layout = layout
         self._connection = connection
+        self._made: list[Path] = []
 
     def write(self, table: Table, day: str, select: str) -> Segment:
-        """Writes the rows of `select` into one file; until it stands in the manifest it counts for nothing.
-
-        What could not be written whole goes at once: the disk may be full.
-        """
+        """Writes the rows of `select` into one file; until it stands in the manifest it counts for nothing."""
         draft = self.layout.segments_folder / draft_name(self._connection, table.name, day)
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         try:
@@ -42,11 +40,18 @@ class SegmentWriter:
                 f"SELECT count(*), epoch_us(min({moment})), epoch_us(max({moment})) FROM read_parquet({quoted(draft)})"
             ).fetchall()[0]
             path = keep_draft(draft)
+            self._made.append(path)
         except BaseException:
             with suppress(OSError):
                 draft.unlink()
             raise
         return Segment(path.name, table.name, day, rows, path.stat().st_size, iso(first * 1000), iso(last * 1000))
+
+    def take_back(self) -> None:
+        """Removes what was made in vain: the disk may be full."""
+        for path in self._made:
+            with suppress(OSError):
+                path.unlink()
 
     def done(self) -> None:
         """Brings the names of the new files to the disk. Call before they are entered into the manifest."""
@@ -55,7 +60,10 @@ class SegmentWriter:
 
 @contextmanager
 def writer_of(connection: sqlite3.Connection, layout: StoreLayout) -> Iterator[SegmentWriter]:
-    """A DuckDB with nothing in it, and the folder of the segments; DuckDB's errors come in our words."""
+    """A DuckDB with nothing in it, and the folder of the segments; DuckDB's errors come in our words.
+
+    Where the block fails, the segments that it made go. So enter them into the manifest behind it, not in it.
+    """
     folder = layout.segments_folder
     if not folder.is_dir():
         folder.mkdir(mode=0o700)
@@ -63,7 +71,12 @@ def writer_of(connection: sqlite3.Connection, layout: StoreLayout) -> Iterator[S
     with telling_of_segments(folder), closing(duckdb.connect(":memory:", config=_CONFIG)) as worker:
         worker.execute("SET TimeZone = 'UTC'")
         worker.execute(f"SET temp_directory = {quoted(layout.segments_folder / SPILL)}")
-        yield SegmentWriter(worker, connection, layout)
+        writer = SegmentWriter(worker, connection, layout)
+        try:
+            yield writer
+        except BaseException:
+            writer.take_back()
+            raise
 
 
 @contextmanager
