@@ -15,8 +15,12 @@ def view_of(table: Table, folder: Path, segments: Sequence[Segment]) -> str:
     names = ", ".join(table.all_columns)
     if not segments:
         return f"CREATE VIEW cold.{table.name} AS SELECT {names} FROM hot.{table.name} WHERE false"
-    files = ", ".join(quoted(folder / one.name) for one in segments)
-    return f"CREATE VIEW cold.{table.name} AS SELECT {_unpacked(table)} FROM read_parquet([{files}])"
+    return f"CREATE VIEW cold.{table.name} AS {unpacked(table, [folder / one.name for one in segments])}"
+
+
+def unpacked(table: Table, files: Sequence[Path]) -> str:
+    """The SELECT of whole rows, with all their columns, over files of segments."""
+    return f"SELECT {_unpacked(table)} FROM read_parquet([{', '.join(map(quoted, files))}])"
 
 
 def view_of_nothing(table: Table, fault: str) -> str:

@@ -1,7 +1,7 @@
 """Owns the way of hot rows from SQLite into a DuckDB: as JSON lines, which cross from one to the other in one piece."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
@@ -60,6 +60,11 @@ def load(
         if pending is not None:
             pending.result()
     return done
+
+
+def insert_lines(connection: duckdb.DuckDBPyConnection, table: Table, into: str, lines: Sequence[str]) -> None:
+    """Puts rows into a table that has all columns of `table`; each line is a JSON array of its stored columns."""
+    connection.execute(f"INSERT INTO {into} {_rows_of_lines(table)}", {"lines": "\n".join(lines)})
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, statements: list[str], lines: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from otel_metrics.store.accounts import Account
     from otel_metrics.store.backup import BackupReport
     from otel_metrics.store.cap import Removed
+    from otel_metrics.store.cold_rows import OpensColdRows
     from otel_metrics.store.drain import Drain, DrainReport
     from otel_metrics.store.forget import ForgetReport
     from otel_metrics.store.repair import Repaired
@@ -170,13 +171,14 @@ class MetricsStorage:
         hasher = self._hasher() if self.layout.tombstones_file.exists() else None
         return repair(self, self._settings.retention_days, hasher)
 
-    def forget(self, user: object) -> "ForgetReport":
+    def forget(self, user: object, opens: "OpensColdRows | None" = None) -> "ForgetReport":
         """Takes a user or moderator out of everything that the store holds so far; see `forget`."""
         from otel_metrics.model.identity import IdHasher
         from otel_metrics.store.forget import forget
         from otel_metrics.store.key import load_key
 
-        return forget(self.layout, IdHasher(load_key(self.layout, self._settings.id_key)), user)
+        hasher = IdHasher(load_key(self.layout, self._settings.id_key))
+        return forget(self.layout, hasher, user, opens=opens)
 
     def stored_lines_of(self, process: str) -> int:
         """How many lines of a writer are in the tables; 0 where there are no tables yet."""

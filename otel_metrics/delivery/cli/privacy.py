@@ -55,6 +55,7 @@ def forget(
     form: Printed = Form.TABLE,
 ) -> None:  # fmt: skip
     """Take a user or moderator out of everything that the store holds, logs included; there is no way back."""
+    from otel_metrics.analytics.cold_store import ColdStore
     from otel_metrics.store.forget import OUT_OF_REACH, ForgetReport, holds_anything
 
     settings = settings_for(database)
@@ -63,7 +64,7 @@ def forget(
     report = ForgetReport()
     if exists:
         with Work("Forgetting"):
-            report = storage.forget(user)
+            report = storage.forget(user, ColdStore)
     if form is Form.JSON:
         print_json(
             {
