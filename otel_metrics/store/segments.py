@@ -65,10 +65,17 @@ def day_of(path: Path) -> tuple[str, str] | None:
 
 def foreign(connection: sqlite3.Connection, layout: StoreLayout) -> list[Path]:
     """Whole segments that another database made and this one does not list: it was set aside, or is a copy of this one."""
-    known = {one.name for one in listed(connection)}
+    known = _known(connection)
     own = _store(connection)
     found = [(path, _NAME.fullmatch(path.name)) for path in files_of(layout)]
     return [path for path, name in found if name and name[3] != own and path.name not in known]
+
+
+def _known(connection: sqlite3.Connection) -> set[str]:
+    """The names of all segments that the database has to do with: those that count, and retired ones."""
+    return {
+        row[0] for row in connection.execute("SELECT name FROM segments UNION ALL SELECT name FROM retired_segments")
+    }
 
 
 def set_aside(layout: StoreLayout, name: str) -> Path:
@@ -129,8 +136,7 @@ def sweep(connection: sqlite3.Connection, layout: StoreLayout, now_ns: int, grac
             "SELECT name FROM retired_segments WHERE retired_ns NOT BETWEEN ? AND ?", (now_ns - grace_ns, now_ns)
         )
     ]
-    known = {one.name for one in listed(connection)}
-    known.update(row[0] for row in connection.execute("SELECT name FROM retired_segments"))
+    known = _known(connection)
     own = f"-{_store(connection)}-"
     found = [path.name for path in files_of(layout) if _DAMAGED not in path.name and path.name not in known]
     orphans = [name for name in found if own in name or name.endswith(_DRAFT)]

@@ -36,13 +36,18 @@ def backup(
         print_json(
             {
                 "path": str(made.path), "size_bytes": made.size_bytes, "sessions": made.sessions,
-                "key": None if made.key is None else str(made.key),
+                "key": None if made.key is None else str(made.key), "segments": made.segments, "segments_bytes": made.segments_bytes,
             }
         )  # fmt: skip
         return
     console = output_console()
     sessions = f"{made.sessions:,} session{'' if made.sessions == 1 else 's'}"
     console.print(f"{sessions}, {made.size_bytes / 1e6:,.1f} MB in {made.path}", soft_wrap=True)
+    if made.segments:
+        console.print(
+            f"of it {made.segments_bytes / 1e6:,.1f} MB in {made.segments:,} files in {made.path}.segments: keep the folder beside it",
+            soft_wrap=True,
+        )
     if made.key is not None:
         console.print(f"The key of the id hashes in {made.key}", soft_wrap=True)
     elif settings.id_key is not None:
