@@ -109,7 +109,7 @@ class _Adoption:
             self._done.rows[table.name] = self._done.rows.get(table.name, 0) + made[0].rows
 
     def _finish(
-        self, table: Table, keys: list[str], made: list[Segment], ended: list[tuple[str, str, bytes | None]]
+        self, table: Table, keys: list[object], made: list[Segment], ended: list[tuple[str, str, bytes | None]]
     ) -> int:
         """Ends the transaction that has begun: rows go from the table, files come into the manifest."""
         connection = self._connection
@@ -151,7 +151,7 @@ class _Adoption:
             f"WHERE key IN (SELECT key FROM ({_keyed(table, 'known', 'rowid')})))"
         )
 
-    def _double(self, worker: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+    def _double(self, worker: duckdb.DuckDBPyConnection, table: Table) -> list[object]:
         """Keys of rows in the table that are in `part` too."""
         handle = _KEYS.get(table.name, "id")
         found = worker.execute(

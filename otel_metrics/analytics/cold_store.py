@@ -5,9 +5,15 @@ from collections.abc import Collection, Iterable
 
 from otel_metrics.analytics import adoption, forgetting
 from otel_metrics.store.cold_rows import Adopted, Rewritten
+from otel_metrics.store.database import is_rebuilding
+from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.scrub import Scrubber
+from otel_metrics.store.segments import foreign
+from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.store.tombstones import Tombstones
+
+_MOST_TRIES = 3
 
 
 class ColdStore:
@@ -32,3 +38,31 @@ class ColdStore:
     def adopt(self, tombstones: Tombstones | None) -> Adopted:
         """Takes over segments of another database."""
         return adoption.adopt(self._connection, self._layout, tombstones)
+
+    def drop_known(self) -> int:
+        """Deletes rows from the tables that are in segments too."""
+        return adoption.drop_known(self._connection, self._layout)
+
+
+def take_over(storage: MetricsStorage, wait_s: float) -> Adopted | None:
+    """Adopts segments that another database left beside this one; None where there are none, or it must wait.
+
+    It must wait until the journal is read to its end: what is read later would be there twice.
+    """
+    if not storage.layout.segments_folder.is_dir() or not storage.exists():
+        return None
+    for _ in range(_MOST_TRIES):
+        with storage.alone(wait_s) as connection:
+            if connection is None or not foreign(connection, storage.layout):
+                return None
+            if not is_rebuilding(connection) and not _waits(connection, storage.layout):
+                return ColdStore(connection, storage.layout).adopt(storage.tombstones())
+        storage.drain(wait_s)
+    return None
+
+
+def _waits(connection: sqlite3.Connection, layout: StoreLayout) -> bool:
+    """Whether the journal holds lines that the tables do not have."""
+    offsets = dict(connection.execute("SELECT journal_id, offset FROM journal_files").fetchall())
+    found = [(path, read_header(path)) for path in layout.journal_files() if path.exists()]
+    return any(header and path.stat().st_size > offsets.get(header.journal_id, 0) for path, header in found)

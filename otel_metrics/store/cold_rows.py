@@ -44,6 +44,9 @@ class ColdRows(Protocol):
     def adopt(self, tombstones: Tombstones | None) -> Adopted:
         """Takes over whole segments that another database left beside this one; each row is there once afterwards."""
 
+    def drop_known(self) -> int:
+        """Deletes rows from the tables that are in segments too; gives how many."""
+
 
 class OpensColdRows(Protocol):
     """Makes them."""

@@ -124,6 +124,12 @@ def retire(connection: sqlite3.Connection, names: Iterable[str], now_ns: int) ->
     connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'generation'")
 
 
+def strike(connection: sqlite3.Connection, name: str) -> None:
+    """Takes one that can not be read out of the manifest, whatever becomes of its file. Call inside a transaction."""
+    connection.execute("DELETE FROM segments WHERE name = ?", (name,))
+    connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'generation'")
+
+
 def sweep(connection: sqlite3.Connection, layout: StoreLayout, now_ns: int, grace_ns: int = GRACE_NS) -> list[str]:
     """Deletes the files of retired segments, and those that a compaction began and did not live to enter.
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from otel_metrics.store.forget import ForgetReport
     from otel_metrics.store.repair import Repaired
     from otel_metrics.store.retention import Pruned
+    from otel_metrics.store.tombstones import Tombstones
 
 _PRUNE_EVERY_S = 3600.0
 _LOOK_AT_SIZE_EVERY_S = 5.0
@@ -164,12 +165,19 @@ class MetricsStorage:
         self.drain(_BACKUP_WAIT_S)
         return back_up(self.layout, path)
 
-    def repair(self) -> "Repaired":
+    def repair(self, opens: "OpensColdRows | None" = None) -> "Repaired":
         """Mends what is damaged, as far as that can be done; see `repair`."""
         from otel_metrics.store.repair import repair
 
         hasher = self._hasher() if self.layout.tombstones_file.exists() else None
-        return repair(self, self._settings.retention_days, hasher)
+        return repair(self, self._settings.retention_days, hasher, opens)
+
+    def tombstones(self) -> "Tombstones | None":
+        """Who was forgotten; None for nobody, or where there is no key to tell by."""
+        from otel_metrics.store.tombstones import Tombstones
+
+        hasher = self._hasher() if self.layout.tombstones_file.exists() else None
+        return Tombstones.load(self.layout, hasher) if hasher else None
 
     def forget(self, user: object, opens: "OpensColdRows | None" = None) -> "ForgetReport":
         """Takes a user or moderator out of everything that the store holds so far; see `forget`."""
