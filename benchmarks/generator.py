@@ -13,7 +13,7 @@ import duckdb
 from otel_metrics.analytics.cold import MOVING
 from otel_metrics.analytics.columns import TABLES, TIME
 from otel_metrics.analytics.hot import create_tables, with_facts
-from otel_metrics.analytics.segments import SegmentWriter
+from otel_metrics.analytics.segment_files import SegmentWriter
 from otel_metrics.store.archive import archive
 from otel_metrics.store.database import next_seq, writing
 from otel_metrics.store.layout import StoreLayout
@@ -146,15 +146,16 @@ def write_cold(made: duckdb.DuckDBPyConnection, layout: StoreLayout) -> int:
     layout.prepare()
     create_tables(made)
     with writing(layout.database) as target:
-        writer = SegmentWriter(layout, target)
+        writer = SegmentWriter(made, target, layout)
+        layout.segments_folder.mkdir(mode=0o700)
         for table in MOVING:
             if table.name in _ROWS:
                 made.execute(f"INSERT INTO hot.{table.name} {with_facts(table, f'made_{table.name}')}")
-                segments = list(writer.write_days(made, table))
+                segments = list(writer.write_days(table))
                 target.execute("BEGIN IMMEDIATE")
                 enter(target, segments)
                 target.execute("COMMIT")
-                made.execute(f"DELETE FROM hot.{table.name}")
+        made.execute("DROP SCHEMA hot CASCADE")
         target.execute("BEGIN IMMEDIATE")
         ended = made.execute("SELECT session_id, CAST(CAST(ended_at AS DATE) AS VARCHAR), NULL FROM made_sessions")
         archive(target, ended.fetchall())

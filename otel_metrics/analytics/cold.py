@@ -15,14 +15,28 @@ def view_of(table: Table, folder: Path, segments: Sequence[Segment]) -> str:
     names = ", ".join(table.all_columns)
     if not segments:
         return f"CREATE VIEW cold.{table.name} AS SELECT {names} FROM hot.{table.name} WHERE false"
-    rows = f"FROM hot.{table.name} WHERE false UNION ALL BY NAME FROM {scan(folder, segments)}"
-    return f"CREATE VIEW cold.{table.name} AS SELECT {_unpacked(table)} FROM ({rows})"
+    return f"CREATE VIEW cold.{table.name} AS {unpacked(table, [folder / one.name for one in segments])}"
 
 
-def scan(folder: Path, segments: Sequence[Segment]) -> str:
-    """The files of these segments as a table. Older ones may lack columns that were added since: they are NULL there."""
-    files = ", ".join(quoted(folder / one.name) for one in segments)
-    return f"read_parquet([{files}], union_by_name = true)"
+def unpacked(table: Table, files: Sequence[Path]) -> str:
+    """The SELECT of whole rows, with all their columns, over files of segments. The worker has empty hot tables."""
+    rows = f"FROM hot.{table.name} WHERE false UNION ALL BY NAME FROM {scan(files)}"
+    return f"SELECT {_unpacked(table)} FROM ({rows})"
+
+
+def scan(files: Sequence[Path]) -> str:
+    """The files of segments as a table. Older ones may lack columns that were added since: they are NULL there."""
+    return f"read_parquet([{', '.join(map(quoted, files))}], union_by_name = true)"
+
+
+def view_of_nothing(table: Table, fault: str) -> str:
+    """The statement that makes a `cold.<table>` whose every use fails with these words: a segment of it can not be read.
+
+    Each value fails by itself, lest DuckDB finds that no row meets a condition and does not look.
+    """
+    text = fault.replace("'", "''")
+    values = ", ".join(f"CAST(error('{text}') AS {kind}) AS {name}" for name, kind in table.all_columns.items())
+    return f"CREATE VIEW cold.{table.name} AS SELECT {values} FROM range(1) WHERE CAST(error('{text}') AS BOOLEAN)"
 
 
 def packed(table: Table, source: str, where: str = "true") -> str:

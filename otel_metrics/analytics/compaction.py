@@ -2,25 +2,24 @@
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import duckdb
 
 from otel_metrics.analytics.cold import MOVING, scan
 from otel_metrics.analytics.columns import Table
-from otel_metrics.analytics.hot import Progress, create_tables, load
-from otel_metrics.analytics.segments import SegmentWriter
+from otel_metrics.analytics.hot import Progress, load
+from otel_metrics.analytics.segment_files import SegmentWriter, writer_of
 from otel_metrics.model.times import iso
 from otel_metrics.settings import Settings
 from otel_metrics.store.archive import archive, digest_of
 from otel_metrics.store.database import note_deletions, roll_back
-from otel_metrics.store.journal_files import sync_folder
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.moving import TIME_OF, Movable, hot_rows, step_end
-from otel_metrics.store.segments import Segment, enter, listed, retire, sweep
+from otel_metrics.store.segments import Segment, enter, listed, missing_or_broken, retire, sweep
 from otel_metrics.store.tables import MetricsStorage
 
 _STEP_ROWS = 1_000_000
@@ -50,7 +49,6 @@ class Compaction:
         self._layout = layout
         self._now_ns = now_ns
         self._idle_since = iso(max(0, now_ns - round(timeout_hours * _NS_PER_H)))
-        self._writer = SegmentWriter(layout, connection)
         self._done = Compacted()
 
     def run(self, progress: Progress | None = None) -> Compacted:
@@ -59,10 +57,8 @@ class Compaction:
         last = step_end(self._source, 1 << 60)
         end = 0
         while end < last:
-            end = step_end(self._source, _STEP_ROWS)
-            movable = Movable(min(end, last), self._idle_since)
-            if not self._move(movable):
-                break
+            end = min(last, step_end(self._source, _STEP_ROWS, end))
+            self._move(Movable(end, self._idle_since))
             if progress:
                 progress(end, last)
         self._merge()
@@ -73,45 +69,56 @@ class Compaction:
         )
         return self._done
 
-    def _move(self, movable: Movable) -> bool:
-        """One step; False where nothing was to be moved."""
+    def _move(self, movable: Movable) -> None:
+        """One step."""
         movable.prepare(self._source)
-        with closing(_worker()) as worker:
-            create_tables(worker)
+        with writer_of(self._source, self._layout) as writer:
             counts = {
                 table.name: load(
-                    worker, self._source, table, where=movable.where(table.name), parameters=movable.parameters
+                    writer.worker, self._source, table, where=movable.where(table.name), parameters=movable.parameters
                 )
                 for table in MOVING
             }
             if not any(counts.values()):
-                return False
-            segments = self._exchange(worker, movable, counts)
-        for name, count in counts.items():
-            self._done.rows[name] = self._done.rows.get(name, 0) + count
-        self._done.segments += len(segments)
-        self._done.bytes += sum(one.bytes for one in segments)
-        return True
-
-    def _exchange(self, worker: duckdb.DuckDBPyConnection, movable: Movable, counts: dict[str, int]) -> list[Segment]:
-        """Rows for files: the rows are deleted while the files are written, and all is taken back if either fails."""
-        self._source.execute("PRAGMA secure_delete = FAST")  # what the pages held is in the files now: why overwrite it
-        self._source.execute("BEGIN IMMEDIATE")
-        try:
-            with ThreadPoolExecutor(1, "otel_metrics compaction") as aside:
-                deletion = aside.submit(movable.delete_all, self._source, counts)
-                segments = [one for table in MOVING for one in self._writer.write_days(worker, table)]
-                ended = self._ended(worker)
-                deletion.result()
-            sync_folder(self._layout.segments_folder)
+                return
+            self._source.execute("PRAGMA secure_delete = FAST")  # what the pages held is in the files: why overwrite it
+            self._source.execute("BEGIN IMMEDIATE")
+            with self._taking_back_if_it_fails():
+                segments, ended = self._exchange(writer, movable, counts)
+        with self._taking_back_if_it_fails():
             archive(self._source, ended)
             enter(self._source, segments)
             note_deletions(self._source)
             self._source.execute("COMMIT")
+        for name, count in counts.items():
+            self._done.rows[name] = self._done.rows.get(name, 0) + count
+        self._done.segments += len(segments)
+        self._done.bytes += sum(one.bytes for one in segments)
+
+    def _exchange(
+        self, writer: SegmentWriter, movable: Movable, counts: dict[str, int]
+    ) -> tuple[list[Segment], list[tuple[str, str, bytes | None]]]:
+        """Rows for files: the rows are deleted, in a transaction that stays open, while the files are written."""
+        segments: list[Segment] = []
+        with ThreadPoolExecutor(1, "otel_metrics compaction") as aside:
+            deletion = aside.submit(movable.delete_all, self._source, counts)
+            for table in MOVING:
+                made = list(writer.write_days(table))
+                if sum(one.rows for one in made) != counts[table.name]:
+                    raise RuntimeError(f"{table.name}: {counts[table.name]} rows were read and others written")
+                segments += made
+            ended = self._ended(writer.worker)
+            deletion.result()
+        writer.done()
+        return segments, ended
+
+    @contextmanager
+    def _taking_back_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
             roll_back(self._source)
             raise
-        return segments
 
     def _ended(self, worker: duckdb.DuckDBPyConnection) -> list[tuple[str, str, bytes | None]]:
         """The sessions that have moved, each with the end that counts."""
@@ -130,23 +137,23 @@ class Compaction:
         for one in listed(self._source):
             days.setdefault((one.table, one.day), []).append(one)
         for (name, day), segments in days.items():
-            if len(segments) >= (2 if day < today else _MOST_OF_A_DAY):
+            many = len(segments) >= (2 if day < today else _MOST_OF_A_DAY)
+            # A damaged one that is written anew would be taken for a sound one.
+            if many and not missing_or_broken(self._layout, segments):
                 self._merge_day(next(table for table in MOVING if table.name == name), day, segments)
 
     def _merge_day(self, table: Table, day: str, segments: Sequence[Segment]) -> None:
-        with closing(_worker()) as worker:
-            files = scan(self._layout.segments_folder, segments)
-            select = f"SELECT * FROM {files} ORDER BY {TIME_OF[table.name]}"
-            whole = self._writer.write(worker, table, day, select)
-        sync_folder(self._layout.segments_folder)
+        with writer_of(self._source, self._layout) as writer:
+            files = scan([self._layout.segments_folder / one.name for one in segments])
+            whole = writer.write(table, day, f"SELECT * FROM {files} ORDER BY {TIME_OF[table.name]}")
+            writer.done()
+        if whole.rows != sum(one.rows for one in segments):
+            raise RuntimeError(f"{table.name} of {day}: {whole.rows} rows in one file are not those of the many")
         self._source.execute("BEGIN IMMEDIATE")
-        try:
+        with self._taking_back_if_it_fails():
             retire(self._source, [one.name for one in segments], self._now_ns)
             enter(self._source, [whole])
             self._source.execute("COMMIT")
-        except BaseException:
-            roll_back(self._source)
-            raise
         self._done.merged += len(segments)
 
     def _shrink(self) -> None:
@@ -159,24 +166,20 @@ class Compaction:
         self._source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _worker() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(
-        ":memory:", config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
-
-
 def compact(
-    storage: MetricsStorage, settings: Settings, *, wait_s: float, progress: Progress | None = None
+    storage: MetricsStorage,
+    settings: Settings,
+    *,
+    wait_s: float,
+    progress: Progress | None = None,
+    now_ns: int | None = None,
 ) -> Compacted | None:
     """Moves what may move of a store's rows into segments; None where another process kept the tables for `wait_s`."""
+    now_ns = time.time_ns() if now_ns is None else now_ns
     with storage.alone(wait_s) as connection:
         if connection is None:
             return None
-        work = Compaction(
-            connection, storage.layout, now_ns=time.time_ns(), timeout_hours=settings.session_timeout_hours
-        )
+        work = Compaction(connection, storage.layout, now_ns=now_ns, timeout_hours=settings.session_timeout_hours)
         return work.run(progress)
 
 

@@ -1,23 +1,26 @@
 """Owns the DuckDB side: hot rows brought over by cursor, cold ones where they lie, and running statements. It never opens the SQLite file."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from otel_metrics.analytics.cold import MOVING, quoted, view_of
+from otel_metrics.analytics.cold import MOVING, quoted, view_of, view_of_nothing
 from otel_metrics.analytics.columns import TABLES
 from otel_metrics.analytics.hot import Progress, create_tables, load
 from otel_metrics.analytics.statements import PRELUDE, VIEWS
 from otel_metrics.errors import StoreDamaged
 from otel_metrics.store.accounts import Account
-from otel_metrics.store.segments import Segment, listed
+from otel_metrics.store.layout import StoreLayout
+from otel_metrics.store.segments import Segment, listed, missing_or_broken
 from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.store.telling import REPAIR
+
+_MOST_TRIES = 5
+_OF_THE_STATEMENT = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 
 
 @dataclass(slots=True)
@@ -43,20 +46,30 @@ class Engine:
         self._mutex = threading.RLock()
         self._seq = 0
         self._deletions = 0
-        self._generation = 0
-        self.connection = _opened([], Path())
+        self._manifest = (0, 0)
+        self._segments: list[Segment] = []
+        self._faults: list[str] = []
+        self.connection, _ = _opened([], None)
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Brings over what has come or changed since the last time, as of one moment; nothing if there is no database."""
         if self._storage is None or not self._storage.exists():
             return
-        with self._mutex, self._storage.reading() as source:
+        with self._mutex:
+            for _ in range(_MOST_TRIES):
+                self._take_over(self._storage, progress)
+                # Somebody who is forgotten goes at once: a file of the manifest that was read may be gone by now.
+                if not self._faults or not self._has_changed(self._storage):
+                    return
+
+    def _take_over(self, storage: MetricsStorage, progress: Progress | None) -> None:
+        with storage.reading() as source:
             if source.execute("PRAGMA user_version").fetchone()[0] == 0:
                 return
             counters: dict[str, int] = dict(source.execute("SELECT name, value FROM counters").fetchall())
-            if counters["generation"] != self._generation:
-                self._follow_manifest(listed(source))
-                self._generation = counters["generation"]
+            if _manifest(counters) != self._manifest:
+                self._follow_manifest(storage.layout, listed(source))
+                self._manifest = _manifest(counters)
             elif counters["deletions"] != self._deletions:
                 self._empty()
             self._deletions = counters["deletions"]
@@ -71,11 +84,15 @@ class Engine:
                     )  # fmt: skip
             self._seq = counters["seq"]
 
-    def _follow_manifest(self, segments: Sequence[Segment]) -> None:
+    def _has_changed(self, storage: MetricsStorage) -> bool:
+        with storage.reading() as source:
+            return _manifest(dict(source.execute("SELECT name, value FROM counters").fetchall())) != self._manifest
+
+    def _follow_manifest(self, layout: StoreLayout, segments: list[Segment]) -> None:
         """Another DuckDB over the segments that there are now: one that is open can not be given further files."""
-        folder = self._storage.layout.segments_folder if self._storage else Path()
-        with _blaming_segments(folder):
-            before, self.connection = self.connection, _opened(segments, folder)
+        before = self.connection
+        self.connection, self._faults = _opened(segments, layout)
+        self._segments = segments
         before.close()
         self._seq = 0
 
@@ -86,10 +103,28 @@ class Engine:
 
     def run(self, statement: str, parameters: dict[str, Any] | None = None) -> Rows:
         """Runs one statement of ours; `$name` are its parameters. `StoreDamaged` where a segment can not be read."""
-        folder = self._storage.layout.segments_folder if self._storage else Path()
-        with self._mutex, _blaming_segments(folder):
-            cursor = self.connection.execute(statement, parameters or {})
-            return Rows([column[0] for column in cursor.description or ()], cursor.fetchall())
+        with self._mutex:
+            try:
+                return self._run(statement, parameters)
+            except duckdb.Error as error:
+                fault = self._fault_behind(error)
+                if not fault:
+                    raise
+                if self._storage is None or not self._has_changed(self._storage):
+                    raise StoreDamaged(fault, "a sound Parquet file", REPAIR) from error
+            self.refresh()
+            return self._run(statement, parameters)
+
+    def _run(self, statement: str, parameters: dict[str, Any] | None) -> Rows:
+        cursor = self.connection.execute(statement, parameters or {})
+        return Rows([column[0] for column in cursor.description or ()], cursor.fetchall())
+
+    def _fault_behind(self, error: duckdb.Error) -> str:
+        """What is wrong with a segment, where that may be why; DuckDB does not always name the file."""
+        known = next((fault for fault in self._faults if fault in str(error)), "")
+        if known or not self._segments or self._storage is None or isinstance(error, _OF_THE_STATEMENT):
+            return known
+        return next(iter(missing_or_broken(self._storage.layout, self._segments).values()), "")
 
     def account(self) -> Account:
         """Where every record is that was ever emitted into the store; all zeros where there is none."""
@@ -103,8 +138,16 @@ class Engine:
             self.connection.close()
 
 
-def _opened(segments: Sequence[Segment], folder: Path) -> duckdb.DuckDBPyConnection:
-    """A DuckDB with empty hot tables and the views over them and these segments, which can open no other file."""
+def _manifest(counters: Mapping[str, int]) -> tuple[int, int]:
+    """Which manifest it is: that of another database beside the same log may have the same number."""
+    return counters["store"], counters["generation"]
+
+
+def _opened(segments: Sequence[Segment], layout: StoreLayout | None) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+    """A DuckDB with empty hot tables and the views over them and these segments, which can open no other file.
+
+    Also what is wrong with segments: the tables that they are of can not be asked, the others can.
+    """
     connection = duckdb.connect(
         ":memory:", config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     )
@@ -112,25 +155,20 @@ def _opened(segments: Sequence[Segment], folder: Path) -> duckdb.DuckDBPyConnect
     connection.execute("SET parquet_metadata_cache = true")
     create_tables(connection)
     connection.execute("CREATE SCHEMA cold")
+    folder = layout.segments_folder if layout else Path()
+    faults = []
     for table in MOVING:
-        connection.execute(view_of(table, folder, [one for one in segments if one.table == table.name]))
+        own = [one for one in segments if one.table == table.name]
+        try:
+            connection.execute(view_of(table, folder, own))
+        except duckdb.Error as error:
+            known = missing_or_broken(layout, own) if layout else {}
+            fault = next(iter(known.values()), f"a segment in {folder} can not be read ({str(error).splitlines()[0]})")
+            connection.execute(view_of_nothing(table, fault))
+            faults.append(fault)
     for script in (*PRELUDE, *VIEWS):
         connection.execute(script)
     connection.execute(f"SET allowed_paths = [{', '.join(quoted(folder / one.name) for one in segments)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    return connection
-
-
-@contextmanager
-def _blaming_segments(folder: Path) -> Iterator[None]:
-    """What DuckDB says of a file of ours that it can not read, in our words."""
-    try:
-        yield
-    except duckdb.Error as error:
-        text = str(error)
-        if ".parquet" not in text or folder.name not in text:
-            raise
-        raise StoreDamaged(
-            f"a segment in {folder} can not be read ({text.strip().splitlines()[0]})", "a sound Parquet file", REPAIR
-        ) from error
+    return connection, faults

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import duckdb
@@ -62,6 +62,11 @@ def load(
         for one in pending:
             one.result()
     return done
+
+
+def insert_lines(connection: duckdb.DuckDBPyConnection, table: Table, into: str, lines: Sequence[str]) -> None:
+    """Puts rows into a table that has all columns of `table`; each line is a JSON array of its stored columns."""
+    connection.execute(f"INSERT INTO {into} {_rows_of_lines(table)}", {"lines": "\n".join(lines)})
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, statements: list[str], lines: str) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 _BLOCK = 500
 
@@ -45,3 +45,13 @@ def archive(connection: sqlite3.Connection, sessions: Iterable[tuple[str, str, b
         "INSERT OR IGNORE INTO archived_sessions VALUES (?, ?, ?)",
         [(key_of(session_id), day, digest) for session_id, day, digest in sessions],
     )
+
+
+def forget(connection: sqlite3.Connection, sessions: Iterable[str], renamed: Callable[[str], str]) -> int:
+    """Takes sessions out, and ids of persons out of the ids of others; gives how many rows are other ones now."""
+    keys = [(key_of(one),) for one in sessions]
+    count = max(0, connection.executemany("DELETE FROM archived_sessions WHERE session = ?", keys).rowcount)
+    texts = connection.execute("SELECT session FROM archived_sessions WHERE typeof(session) = 'text'").fetchall()
+    changed = [(key_of(renamed(text)), text) for (text,) in texts if renamed(text) != text]
+    connection.executemany("UPDATE OR REPLACE archived_sessions SET session = ? WHERE session = ?", changed)
+    return count + len(changed)

@@ -12,24 +12,31 @@ from otel_metrics.store.database import APPLICATION_ID, reading
 from otel_metrics.store.journal_files import has_no_writer, read_header, same_file, sync_folder
 from otel_metrics.store.layout import StoreLayout, open_private
 from otel_metrics.store.own_files import is_of_store
+from otel_metrics.store.segment_copies import check_folder, copy_segments, remove_others
+from otel_metrics.store.segments import listed
 
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION_AT = slice(68, 72)
 _KEY_BYTES = 32
+_MOST_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """What was made: the copy, its size and sessions, and the copy of the key if the store has one in a file."""
+    """What was made: the copy, its size with that of the segments, its sessions, and the copy of the key if the store has one in a file."""
 
     path: Path
     size_bytes: int
     sessions: int
     key: Path | None
+    segments: int = 0
+    segments_bytes: int = 0
 
 
 def back_up(layout: StoreLayout, path: Path) -> BackupReport:
-    """Copies what is in the tables to `path`, and the key to `path` + ".key". An older backup there is replaced.
+    """Copies tables to `path`, segments to the folder `path` + ".segments", the key to `path` + ".key".
+
+    An older backup there is replaced; segments that it has already are not copied again.
 
     Put in the place of the database beside its log, the copy goes on where it was: what came later is read from the
     log. Raises `SettingError` for a path that can not be used, `StoreDamaged` where the copy is not sound; an older
@@ -41,14 +48,21 @@ def back_up(layout: StoreLayout, path: Path) -> BackupReport:
         raise StoreError(
             f"there is no database at {layout.database}", "one in which something was recorded", "name another"
         )
+    target = StoreLayout(path, path.with_suffix(".jsonl"))
     with _draft_of(path) as draft:
-        with closing(sqlite3.connect(draft)) as target, reading(layout.database) as source, _telling(path):
-            source.backup(target)
-        with closing(sqlite3.connect(draft)) as target, _telling(path):
-            sessions = _finish(target, layout.database)
+        for tries_left in reversed(range(_MOST_TRIES)):
+            with closing(sqlite3.connect(draft)) as copy, reading(layout.database) as source, _telling(path):
+                source.backup(copy)
+            with closing(sqlite3.connect(draft)) as copy, _telling(path):
+                sessions = _finish(copy, layout.database)
+                segments = listed(copy)
+            if copy_segments(layout, target, segments, may_be_gone=tries_left > 0):
+                break
         has_key = _copy_key(layout, key)
         _into_place(draft, path)
-    return BackupReport(path, path.stat().st_size, sessions, key if has_key else None)
+    remove_others(target, segments)
+    size = sum(one.bytes for one in segments)
+    return BackupReport(path, path.stat().st_size + size, sessions, key if has_key else None, len(segments), size)
 
 
 def _key_beside(path: Path) -> Path:
@@ -68,6 +82,7 @@ def _check(layout: StoreLayout, path: Path, key: Path) -> None:
         raise SettingError(
             f"{path} is there and no backup", "an older backup or a new file", "give another path or remove it"
         )
+    check_folder(StoreLayout(path, path))
     if key.exists() and not (key.is_file() and key.stat().st_size == _KEY_BYTES):
         raise SettingError(
             f"{key} is there and no key of a backup", "an older one or none", "give another path or remove it"
@@ -110,7 +125,10 @@ def _remove_satellites(draft: Path) -> None:
 
 
 def _finish(connection: sqlite3.Connection, database: Path) -> int:
-    """Makes one file of the copy, and sure that it is sound; gives the number of sessions."""
+    """Makes one file of the copy, and sure that it is sound; gives the number of sessions.
+
+    What the original moves into segments from now on is not of the copy: it gets another number.
+    """
     try:
         result = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
@@ -120,7 +138,10 @@ def _finish(connection: sqlite3.Connection, database: Path) -> int:
     if result != "ok":
         raise StoreDamaged(f"{database} is damaged ({result})", "a sound database to copy", "see `otel-metrics doctor`")
     connection.execute("PRAGMA journal_mode = DELETE")
-    return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+    with connection:
+        connection.execute("UPDATE counters SET value = random() & 0x7fffffffffffffff WHERE name = 'store'")
+    cold = "(SELECT coalesce(sum(rows), 0) FROM segments WHERE table_name = 'sessions')"
+    return int(connection.execute(f"SELECT count(*) + {cold} FROM sessions").fetchone()[0])
 
 
 def _copy_key(layout: StoreLayout, key: Path) -> bool:

@@ -2,11 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from otel_metrics.store.scrub import Scrubber
+
+if TYPE_CHECKING:
+    from otel_metrics.store.cold_rows import ColdRows
 
 SHARED_SESSION = "unknown"
 """What records without a session id are filed under: it is nobody's own, and its records are told apart one by one."""
@@ -79,8 +82,8 @@ class Belongings:
         elif head.kind != _LOG:
             self._hinted.setdefault(head.session, head.is_of(self._scrubber))
 
-    def meet_tables(self, connection: sqlite3.Connection) -> None:
-        """Notes the sessions that name the person in the tables, and what their rows say: that counts before any line."""
+    def meet_tables(self, connection: sqlite3.Connection, cold: "ColdRows | None" = None) -> None:
+        """Notes the sessions that name the person in the tables or segments, and what their rows say: that counts before any line."""
         number = self._scrubber.number
         for table in ("sessions", "processing_metrics", "running"):
             self._touched |= _column(
@@ -91,6 +94,11 @@ class Belongings:
         for table in ("sessions", "processing_metrics", "running", "correction_metrics", "spans", "logs"):
             found = _column(connection, f"SELECT DISTINCT session_id FROM {table} WHERE {holds}", needles)
             self._touched |= {one for one in found if self._scrubber.is_in(one)}
+        if cold is not None:
+            self._touched |= cold.naming(self._scrubber)
+            for session_id, user_id, chat_id in cold.owners(self._touched):
+                if user_id or chat_id:
+                    self._said[session_id] = number in {user_id, chat_id}
         for block in _blocks(sorted(self._touched)):
             marks = ", ".join("?" * len(block))
             for session_id, user_id, chat_id in connection.execute(

@@ -157,7 +157,7 @@ def _had_one_before(path: Path) -> bool:
 def _note_rebuilding(connection: sqlite3.Connection) -> None:
     """The tables are filled from the journal again, and who has read the old one must begin anew."""
     connection.execute("INSERT INTO counters VALUES ('rebuilding', 1)")
-    connection.execute("UPDATE counters SET value = ? WHERE name = 'deletions'", (time.time_ns(),))
+    connection.execute("UPDATE counters SET value = ? WHERE name IN ('deletions', 'generation')", (time.time_ns(),))
 
 
 def statements(script: str) -> Iterator[str]:

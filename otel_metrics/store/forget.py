@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from otel_metrics.errors import StoreError
+from otel_metrics.errors import StoreDamaged, StoreError
 from otel_metrics.model.identity import IdHasher
 from otel_metrics.model.times import iso
-from otel_metrics.store import journal_files
+from otel_metrics.store import archive, journal_files, segments
 from otel_metrics.store.aside import files_set_aside
 from otel_metrics.store.belongings import Belongings
+from otel_metrics.store.cold_rows import ColdRows, OpensColdRows, Rewritten
 from otel_metrics.store.cursor import load_cursor, save_cursor
 from otel_metrics.store.database import reading, roll_back, writing
 from otel_metrics.store.drain import Drain
@@ -24,7 +25,8 @@ from otel_metrics.store.places import header_at
 from otel_metrics.store.purge import compact, purge
 from otel_metrics.store.rewriting import Keep, Positions, remove_drafts, rewrite
 from otel_metrics.store.scrub import Scrubber
-from otel_metrics.store.tombstones import bury
+from otel_metrics.store.telling import REPAIR
+from otel_metrics.store.tombstones import Tombstones, bury
 from otel_metrics.store.writers import wait_for_writers
 
 OUT_OF_REACH = (
@@ -58,12 +60,14 @@ def forget(
     *,
     wait_s: float = _WAIT_S,
     on_rewrite: OnRewrite = lambda *_: None,
+    opens: OpensColdRows | None = None,
 ) -> ForgetReport:
     """Takes a user or moderator out of everything that the store holds so far; bots may go on writing meanwhile.
 
     `user` is the id as the bots give it; a private chat of Telegram has its user's. Raises `SettingError` for an id
     that means nobody, `StoreError` where a process does not let go of an old log within `wait_s`. Run it again then:
-    whatever it was stopped by, it goes on where it was.
+    whatever it was stopped by, it goes on where it was. `opens` makes what can read and write segments; without it a
+    store that has any is refused.
     """
     scrubber = Scrubber.of(user, hasher)
     now_ns = time.time_ns()
@@ -78,7 +82,10 @@ def forget(
             move_cursor(journal_id, positions)
             on_rewrite(journal_id, positions)
 
-        return _Forgetting(layout, connection, scrubber, over, moved).run(iso(now_ns))
+        cold = _cold(connection, layout, opens)
+        if cold is not None:
+            cold.adopt(Tombstones.load(layout, hasher))
+        return _Forgetting(layout, connection, scrubber, over, moved, cold).run(iso(now_ns))
 
 
 def holds_anything(layout: StoreLayout) -> bool:
@@ -92,13 +99,15 @@ class _Forgetting:
     """One run, while no other process drains. Tables come last: until then they know which sessions are own."""
 
     def __init__(
-        self, layout: StoreLayout, connection: sqlite3.Connection, scrubber: Scrubber, over: list[Path], on_rewrite: OnRewrite
+        self, layout: StoreLayout, connection: sqlite3.Connection, scrubber: Scrubber, over: list[Path], on_rewrite: OnRewrite,
+        cold: ColdRows | None,
     ) -> None:  # fmt: skip
         self._layout = layout
         self._connection = connection
         self._scrubber = scrubber
         self._logs = [path for path in over if path.exists()]
         self._on_rewrite = on_rewrite
+        self._cold = cold
         self._report = ForgetReport()
 
     def run(self, timestamp: str) -> ForgetReport:
@@ -125,15 +134,15 @@ class _Forgetting:
         for path in paths:
             for line in _lines(path):
                 belongings.meet(line)
-        belongings.meet_tables(self._connection)
+        belongings.meet_tables(self._connection, self._cold)
         for path in paths:
             for line in _lines(path):
                 belongings.judge(line)
         return belongings.sessions
 
     def _remove_damaged(self) -> None:
-        """Databases that were set aside as damaged can not be rewritten."""
-        for path in files_set_aside(self._layout.database):
+        """Databases and segments that were set aside as damaged can not be rewritten."""
+        for path in [*files_set_aside(self._layout.database), *segments.files_set_aside(self._layout)]:
             path.unlink()
             self._report.files_removed.append(path.name)
 
@@ -150,18 +159,34 @@ class _Forgetting:
 
     def _purge(self, sessions: frozenset[str]) -> None:
         connection = self._connection
+        rewritten = self._cold.without(self._scrubber, sessions) if self._cold else Rewritten()
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("BEGIN IMMEDIATE")
         try:
             self._report.deleted, self._report.scrubbed = purge(connection, self._scrubber, sessions)
             self._note_ends()
+            archive.forget(connection, sessions, self._scrubber.text)
+            self._replace(rewritten)
             connection.execute("COMMIT")
         except BaseException:
             roll_back(connection)
             raise
         connection.execute("PRAGMA temp_store = DEFAULT")
+        # What a killed one did not come to, the next one does, or whoever sweeps: such segments have no time of grace.
+        segments.sweep(connection, self._layout, 0, grace_ns=-1)
         compact(connection)
+
+    def _replace(self, rewritten: Rewritten) -> None:
+        """The new segments take the place of the old ones; their rows count with those of the tables."""
+        report = self._report
+        for mine, theirs in ((report.deleted, rewritten.deleted), (report.scrubbed, rewritten.scrubbed)):
+            for table, count in theirs.items():
+                mine[table] = mine.get(table, 0) + count
+        if rewritten.replaced:
+            segments.retire(self._connection, rewritten.replaced, 0)
+            segments.enter(self._connection, rewritten.made)
+        report.files_rewritten += rewritten.replaced
 
     def _note_ends(self) -> None:
         """Rewritten logs have been read to their ends, which are elsewhere now."""
@@ -171,6 +196,20 @@ class _Forgetting:
                 self._connection.execute(
                     "UPDATE journal_files SET offset = ? WHERE journal_id = ?", (path.stat().st_size, header.journal_id)
                 )
+
+
+def _cold(connection: sqlite3.Connection, layout: StoreLayout, opens: OpensColdRows | None) -> ColdRows | None:
+    """What works on the segments, where there are any."""
+    if not segments.files_of(layout):
+        return None
+    if opens is None:
+        raise StoreError(
+            f"the person may stand in {layout.segments_folder}", "somebody who can rewrite segments",
+            "run `otel-metrics forget`",
+        )  # fmt: skip
+    if faults := segments.missing_or_broken(layout, segments.listed(connection)):
+        raise StoreDamaged(next(iter(faults.values())), "a sound Parquet file", REPAIR)
+    return opens(connection, layout)
 
 
 @contextmanager

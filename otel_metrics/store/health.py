@@ -15,13 +15,14 @@ from otel_metrics.store.cursor import load_cursor
 from otel_metrics.store.database import SCHEMA_VERSION
 from otel_metrics.store.journal_files import read_header
 from otel_metrics.store.layout import StoreLayout
-from otel_metrics.store.segments import listed, missing_or_broken
+from otel_metrics.store.segments import files_set_aside, foreign, listed, missing_or_broken
 from otel_metrics.store.soundness import fault_in
 from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.store.telling import REPAIR, damaged
 
 _LIBRARIES = ("otel_metrics", "opentelemetry-sdk", "duckdb", "msgspec", "rapidfuzz")
 _TABLES = ("processing_metrics", "correction_metrics", "system_metrics", "sessions", "spans", "logs", "running")
+_REMEDIES = dict.fromkeys(("disk_cap", "retention"), "raise METRICS_MAX_BYTES, or lower METRICS_RETENTION_DAYS")
 _WAL_BUG_FIXED = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 
 
@@ -167,16 +168,30 @@ def _counts(connection: sqlite3.Connection) -> Check:
 
 def _segments(connection: sqlite3.Connection, layout: StoreLayout) -> list[Check]:
     """The files of the cold rows; each that is not as it was made."""
-    found = listed(connection)
+    found, others = listed(connection), foreign(connection, layout)
+    checks = []
+    if others:
+        remedy = "`otel-metrics doctor --repair` takes over what is only there"
+        checks.append(
+            Check("segments", None, f"{len(others)} files of another database in {layout.segments_folder}", remedy)
+        )
+    checks += [
+        Check(
+            "set aside",
+            None,
+            f"{path}, {size_of(path.stat().st_size)}, is damaged: remove it when nothing is wanted of it",
+        )
+        for path in files_set_aside(layout)
+    ]
     if not found:
-        return []
+        return checks
     size = size_of(sum(one.bytes for one in found))
     summary = f"{len(found)} files with {sum(one.rows for one in found):,} rows, {size}, in {layout.segments_folder}"
     faults = missing_or_broken(layout, found)
     if not faults:
-        return [Check("segments", True, summary)]
-    errors = [StoreDamaged(fault, "a sound Parquet file", REPAIR) for fault in faults]
-    return [Check("segments", False, error.found, error.remedy, error) for error in errors]
+        return [*checks, Check("segments", True, summary)]
+    errors = [StoreDamaged(fault, "a sound Parquet file", REPAIR) for fault in faults.values()]
+    return [*checks, *(Check("segments", False, error.found, error.remedy, error) for error in errors)]
 
 
 def _journal(connection: sqlite3.Connection, layout: StoreLayout) -> Check:
@@ -205,9 +220,9 @@ def _records(account: Account) -> Check:
 
 
 def _removals(connection: sqlite3.Connection) -> list[Check]:
-    """What the size limit cost, and what was too old before it was sent."""
+    """What the size limit cost, what was too old before it was sent, and what was lost with a damaged segment."""
     return [
-        Check("removed", None, f"{count:,} {what} (since {first[:10]}, {reason})", "raise METRICS_MAX_BYTES, or lower METRICS_RETENTION_DAYS")
+        Check("removed", None, f"{count:,} {what} (since {first[:10]}, {reason})", _REMEDIES.get(reason, ""))
         for reason, what, count, first in connection.execute(
             "SELECT reason, what, sum(count), min(timestamp) FROM removals GROUP BY reason, what ORDER BY reason, what"
         ).fetchall()

@@ -22,19 +22,23 @@ _IN_A_SESSION = frozenset({"processing_metrics", "correction_metrics", "spans", 
 class Movable:
     """Rows up to `seq` that belong to no open session, or are older than `idle_since` (ISO-8601 UTC text).
 
-    Rows of an open session stay where they can be found fast: somebody may be waiting for it. Use it inside one
-    transaction or while holding the drain lock: what it means must not change between reading and deleting.
+    Rows of an open session stay where they can be found fast: somebody may be waiting for it. Those of a session that
+    has ended go together with its own row. Use it inside one transaction or while holding the drain lock: what it
+    means must not change between reading and deleting.
     """
 
     seq: int
     idle_since: str
 
     def prepare(self, connection: sqlite3.Connection) -> None:
-        """Looks which sessions are open."""
+        """Looks which sessions are open, and which have ended and do not move yet."""
         connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("DROP TABLE IF EXISTS temp.open_sessions")
-        connection.execute("CREATE TEMP TABLE open_sessions AS SELECT session_id FROM sessions WHERE ended_at IS NULL")
-        connection.execute("CREATE INDEX temp.open_session ON open_sessions (session_id)")
+        for name, condition in (("open", "ended_at IS NULL"), ("later", "ended_at IS NOT NULL AND seq > :seq")):
+            connection.execute(f"DROP TABLE IF EXISTS temp.{name}_sessions")
+            connection.execute(f"CREATE TEMP TABLE {name}_sessions (session_id TEXT PRIMARY KEY) WITHOUT ROWID")
+            connection.execute(
+                f"INSERT INTO temp.{name}_sessions SELECT session_id FROM sessions WHERE {condition}", {"seq": self.seq}
+            )
 
     def where(self, table: str) -> str:
         """The condition; its parameters are named `seq` and `idle_since`."""
@@ -43,7 +47,8 @@ class Movable:
         if table not in _IN_A_SESSION:
             return _UP_TO
         settled = f"{TIME_OF[table]} < :idle_since OR session_id NOT IN (SELECT session_id FROM temp.open_sessions)"
-        return f"{_UP_TO} AND {TIME_OF[table]} IS NOT NULL AND (session_id IS NULL OR {settled})"
+        later = "session_id IN (SELECT session_id FROM temp.later_sessions)"
+        return f"{_UP_TO} AND {TIME_OF[table]} IS NOT NULL AND (session_id IS NULL OR (({settled}) AND NOT {later}))"
 
     @property
     def parameters(self) -> dict[str, int | str]:
@@ -82,11 +87,13 @@ def hot_rows(connection: sqlite3.Connection) -> int:
     return sum(int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in TIME_OF)
 
 
-def step_end(connection: sqlite3.Connection, most: int) -> int:
-    """A number of the store's cursor up to which about `most` rows of the largest table lie; the last one if fewer do."""
+def step_end(connection: sqlite3.Connection, most: int, after: int = 0) -> int:
+    """A number of the store's cursor up to which about `most` rows of the largest table lie behind `after`; the last one if fewer do."""
     last = int(connection.execute("SELECT value FROM counters WHERE name = 'seq'").fetchone()[0])
     ends = [
-        connection.execute(f"SELECT seq FROM {table} ORDER BY seq LIMIT 1 OFFSET ?", (most,)).fetchone()
+        connection.execute(
+            f"SELECT seq FROM {table} WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?", (after, most)
+        ).fetchone()
         for table in TIME_OF
     ]
     return min((row[0] for row in ends if row is not None), default=last)

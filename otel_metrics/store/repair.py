@@ -1,6 +1,7 @@
 """Owns the mending of a damaged database: it is set aside, and one is made anew from the journal, within retention."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,15 +10,18 @@ from typing import TYPE_CHECKING
 from otel_metrics.errors import StoreDamaged, StoreError
 from otel_metrics.model.identity import IdHasher
 from otel_metrics.model.times import iso
+from otel_metrics.store import segments
 from otel_metrics.store.aside import databases_set_aside, is_bereft, set_aside
+from otel_metrics.store.cold_rows import Adopted, OpensColdRows
 from otel_metrics.store.database import reading, roll_back, writing
 from otel_metrics.store.forks import GATE
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.locks import FileLock
 from otel_metrics.store.places import header_at
-from otel_metrics.store.retention import Pruned, prune_rows
+from otel_metrics.store.retention import Pruned, note_removal, prune_rows
 from otel_metrics.store.retention_clock import believed_now_ns
 from otel_metrics.store.salvage import Salvaged, salvage
+from otel_metrics.store.segments import Segment
 from otel_metrics.store.soundness import fault_in
 from otel_metrics.store.tidying import make_private, remove_stale_drafts
 from otel_metrics.store.tombstones import Tombstones
@@ -124,14 +128,20 @@ class Repaired:
     """From when on the log files tell; what is older can only come from databases that were set aside."""
     salvaged: dict[str, Salvaged] = field(default_factory=dict)
     """By the name of the database that was set aside."""
+    segments_set_aside: dict[str, int] = field(default_factory=dict)
+    """What was wrong with segments, in words, and how many rows are gone with each."""
+    adopted: Adopted = field(default_factory=Adopted)
     made_private: list[Path] = field(default_factory=list)
     drafts: list[Path] = field(default_factory=list)
 
 
-def repair(storage: "MetricsStorage", retention_days: float, hasher: IdHasher | None) -> Repaired:
-    """Sets a damaged database aside, reads the journal again, copies what else can be read, and tidies up.
+def repair(
+    storage: "MetricsStorage", retention_days: float, hasher: IdHasher | None, opens: OpensColdRows | None = None
+) -> Repaired:
+    """Sets what is damaged aside, reads the journal again, copies what else can be read, and tidies up.
 
-    Nothing is deleted but drafts of dead processes, and by retention. Bots may go on writing meanwhile.
+    Nothing is deleted but drafts of dead processes, and by retention. Bots may go on writing meanwhile. `opens` makes
+    what can read segments; without it those of a database that was set aside are left as they are.
     """
     layout, done = storage.layout, Repaired()
     lock = FileLock(layout.drain_lock)
@@ -148,8 +158,44 @@ def repair(storage: "MetricsStorage", retention_days: float, hasher: IdHasher | 
         done.read_back, done.since = _read_back(layout), _since(layout)
     with lock:
         done.salvaged = _salvage_all(layout, retention_days, hasher)
+        _mend_segments(layout, hasher, opens, done)
         done.made_private = make_private(layout)
     return done
+
+
+def _mend_segments(layout: StoreLayout, hasher: IdHasher | None, opens: OpensColdRows | None, done: Repaired) -> None:
+    """Sets those aside that are not what was written, and takes over those of a database that was set aside."""
+    with writing(layout.database) as connection:
+        for one, fault in _broken(connection, layout):
+            _set_segment_aside(connection, layout, one)
+            done.segments_set_aside[fault] = one.rows
+        segments.sweep(connection, layout, time.time_ns())
+        if opens is None or not segments.files_of(layout):
+            return
+        cold = opens(connection, layout)
+        if any(one.rows for one in done.salvaged.values()):
+            cold.drop_known()
+        done.adopted = cold.adopt(Tombstones.load(layout, hasher) if hasher else None)
+
+
+def _broken(connection: sqlite3.Connection, layout: StoreLayout) -> list[tuple[Segment, str]]:
+    listed = segments.listed(connection)
+    faults = segments.missing_or_broken(layout, listed)
+    return [(one, faults[one.name]) for one in listed if one.name in faults]
+
+
+def _set_segment_aside(connection: sqlite3.Connection, layout: StoreLayout, one: Segment) -> None:
+    """The file first: killed in between, it is missing from the manifest's files, and the next repair says so."""
+    if (layout.segments_folder / one.name).exists():
+        segments.set_aside(layout, one.name)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        segments.strike(connection, one.name)
+        note_removal(connection, "damaged", f"rows of {one.table}", one.rows)
+        connection.execute("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
 
 
 def _read_back(layout: StoreLayout) -> dict[str, int]:

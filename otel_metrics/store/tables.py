@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from otel_metrics.store.accounts import Account
     from otel_metrics.store.backup import BackupReport
     from otel_metrics.store.cap import Removed
+    from otel_metrics.store.cold_rows import OpensColdRows
     from otel_metrics.store.drain import Drain, DrainReport
     from otel_metrics.store.forget import ForgetReport
     from otel_metrics.store.repair import Repaired
     from otel_metrics.store.retention import Pruned
+    from otel_metrics.store.tombstones import Tombstones
 
 _PRUNE_EVERY_S = 3600.0
 _LOOK_AT_SIZE_EVERY_S = 5.0
@@ -163,20 +165,28 @@ class MetricsStorage:
         self.drain(_BACKUP_WAIT_S)
         return back_up(self.layout, path)
 
-    def repair(self) -> "Repaired":
+    def repair(self, opens: "OpensColdRows | None" = None) -> "Repaired":
         """Mends what is damaged, as far as that can be done; see `repair`."""
         from otel_metrics.store.repair import repair
 
         hasher = self._hasher() if self.layout.tombstones_file.exists() else None
-        return repair(self, self._settings.retention_days, hasher)
+        return repair(self, self._settings.retention_days, hasher, opens)
 
-    def forget(self, user: object) -> "ForgetReport":
+    def tombstones(self) -> "Tombstones | None":
+        """Who was forgotten; None for nobody, or where there is no key to tell by."""
+        from otel_metrics.store.tombstones import Tombstones
+
+        hasher = self._hasher() if self.layout.tombstones_file.exists() else None
+        return Tombstones.load(self.layout, hasher) if hasher else None
+
+    def forget(self, user: object, opens: "OpensColdRows | None" = None) -> "ForgetReport":
         """Takes a user or moderator out of everything that the store holds so far; see `forget`."""
         from otel_metrics.model.identity import IdHasher
         from otel_metrics.store.forget import forget
         from otel_metrics.store.key import load_key
 
-        return forget(self.layout, IdHasher(load_key(self.layout, self._settings.id_key)), user)
+        hasher = IdHasher(load_key(self.layout, self._settings.id_key))
+        return forget(self.layout, hasher, user, opens=opens)
 
     def stored_lines_of(self, process: str) -> int:
         """How many lines of a writer are in the tables; 0 where there are no tables yet."""

@@ -10,6 +10,7 @@ from otel_metrics.store.alive import is_alive
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.own_files import is_of_store
 from otel_metrics.store.rewriting import remove_drafts
+from otel_metrics.store.segments import files_of
 
 _OLD_S = 60.0
 
@@ -22,8 +23,13 @@ def make_private(layout: StoreLayout) -> list[Path]:
         own = [path for path in inside if path.is_file() and is_of_store(layout, path)]
         changed += [path for path in own if _set_mode(path, 0o600)]
         strangers = [path for path in inside if path not in own and not path.name.startswith(".")]
+        strangers = [path for path in strangers if path != layout.segments_folder.absolute()]
         if own and not strangers and _set_mode(folder, 0o700):
             changed.append(folder)
+    folder = layout.segments_folder
+    if folder.is_dir():
+        changed += [path for path in files_of(layout) if _set_mode(path, 0o600)]
+        changed += [folder] * _set_mode(folder, 0o700)
     return changed
 
 

@@ -8,6 +8,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from otel_metrics import MetricsService
 from otel_metrics.model.identity import IdHasher, as_integer_id
 from otel_metrics.settings import Settings
@@ -146,7 +148,9 @@ def traces_of(folder: Path, user: int | str, key: bytes) -> list[str]:
     found = []
     for name, rows in tables(folder / "metrics.db").items():
         found += [f"{name}: {row}" for row in rows if _holds(row, number, texts)]
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("metrics.db.segments/*.parquet*")):
+        found += [f"{path.name}: {row}" for row in segment_rows(path) if _holds(row, number, texts)]
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
         data = _bytes_of(path)
         for stranger in STRANGERS:
             data = data.replace(stranger.encode(), b"")
@@ -160,6 +164,14 @@ def traces_of(folder: Path, user: int | str, key: bytes) -> list[str]:
                 with suppress(ValueError):
                     found += [f"{path.name}: {line!r}"] * _holds(json.loads(line), number, texts)
     return found
+
+
+def segment_rows(path: Path) -> list[dict[str, Any]]:
+    """Every row of a segment with all its columns as they are in the file, JSON decoded."""
+    with closing(duckdb.connect()) as connection:
+        cursor = connection.execute("FROM read_parquet($path)", {"path": str(path)})
+        names = [column[0] for column in cursor.description or ()]
+        return [{name: _decoded(value) for name, value in zip(names, row, strict=True)} for row in cursor.fetchall()]
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -36,13 +36,18 @@ def backup(
         print_json(
             {
                 "path": str(made.path), "size_bytes": made.size_bytes, "sessions": made.sessions,
-                "key": None if made.key is None else str(made.key),
+                "key": None if made.key is None else str(made.key), "segments": made.segments, "segments_bytes": made.segments_bytes,
             }
         )  # fmt: skip
         return
     console = output_console()
     sessions = f"{made.sessions:,} session{'' if made.sessions == 1 else 's'}"
     console.print(f"{sessions}, {made.size_bytes / 1e6:,.1f} MB in {made.path}", soft_wrap=True)
+    if made.segments:
+        console.print(
+            f"of it {made.segments_bytes / 1e6:,.1f} MB in {made.segments:,} files in {made.path}.segments: keep the folder beside it",
+            soft_wrap=True,
+        )
     if made.key is not None:
         console.print(f"The key of the id hashes in {made.key}", soft_wrap=True)
     elif settings.id_key is not None:
@@ -55,6 +60,7 @@ def forget(
     form: Printed = Form.TABLE,
 ) -> None:  # fmt: skip
     """Take a user or moderator out of everything that the store holds, logs included; there is no way back."""
+    from otel_metrics.analytics.cold_store import ColdStore
     from otel_metrics.store.forget import OUT_OF_REACH, ForgetReport, holds_anything
 
     settings = settings_for(database)
@@ -63,7 +69,7 @@ def forget(
     report = ForgetReport()
     if exists:
         with Work("Forgetting"):
-            report = storage.forget(user)
+            report = storage.forget(user, ColdStore)
     if form is Form.JSON:
         print_json(
             {

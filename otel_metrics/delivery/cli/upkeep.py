@@ -152,11 +152,12 @@ def doctor(
 
 def _repair(storage: MetricsStorage) -> "list[Check]":
     """Repairs, and tells what was done in the form of the checks that follow."""
+    from otel_metrics.analytics.cold_store import ColdStore
     from otel_metrics.delivery.cli.progress import Work
     from otel_metrics.store.health import Check
 
     with Work("Repairing"):
-        done = storage.repair()
+        done = storage.repair(ColdStore)
     told = []
     if done.set_aside is not None:
         told.append(f"{done.damage}; it is kept as {done.set_aside.name}")
@@ -167,6 +168,11 @@ def _repair(storage: MetricsStorage) -> "list[Check]":
         rows = ", ".join(f"{table} {count:,}" for table, count in salvaged.rows.items()) or "none that is not here"
         unreadable = f"; {salvaged.unreadable:,} places could not be read" if salvaged.unreadable else ""
         told.append(f"rows copied from {name}: {rows}{unreadable}")
+    told += [f"{fault}: {rows:,} rows are gone with it" for fault, rows in done.segments_set_aside.items()]
+    if done.adopted.rows:
+        rows = ", ".join(f"{table} {count:,}" for table, count in done.adopted.rows.items())
+        told.append(f"segments of an earlier database taken over: {rows}")
+    told += [f"{name} is damaged and kept under this name" for name in done.adopted.damaged]
     if done.made_private:
         told.append(f"made private: {', '.join(str(path) for path in done.made_private)}")
     if done.drafts:
