@@ -102,13 +102,17 @@ class MetricsService:
 
     def _start_readings(self, guard: Guard) -> "SystemReadings | None":
         """System metrics; where their library is missing the bot goes on without them, and is told how to get it."""
+
+        def caught(error: Exception) -> None:
+            guard.caught("system_metrics", error, dropped=False)
+
         try:
             from otel_metrics.telemetry.system import SystemReadings
 
-            readings = SystemReadings(self.record_system_metric, self.settings.system_interval_s, guard)
+            readings = SystemReadings(self.record_system_metric, self.settings.system_interval_s, caught)
             readings.start()
         except Exception as error:
-            guard.caught("system_metrics", error, dropped=False)
+            caught(error)
             return None
         return readings
 

@@ -8,7 +8,6 @@ from opentelemetry.sdk.metrics.export import MetricReader, MetricsData, NumberDa
 
 from otel_metrics.background import Background
 from otel_metrics.errors import MissingExtra
-from otel_metrics.recording.guard import Guard
 
 try:
     from opentelemetry.instrumentation.system_metrics import SystemMetricsInstrumentor
@@ -70,8 +69,8 @@ class _Observer(SystemMetricsInstrumentor):  # type: ignore[misc,unused-ignore]
 class SystemReadings:
     """Reads the metrics of the process and its machine every `interval_s` seconds, in the background."""
 
-    def __init__(self, record: Record, interval_s: float, guard: Guard) -> None:
-        self._record, self._interval_s, self._guard = record, interval_s, guard
+    def __init__(self, record: Record, interval_s: float, caught: Callable[[Exception], None]) -> None:
+        self._record, self._interval_s, self._caught = record, interval_s, caught
 
     def start(self) -> None:
         """Begins; the first rows come after one interval. Also in a forked child, where all of it must be made anew."""
@@ -88,7 +87,7 @@ class SystemReadings:
         try:
             self._reader.collect()
         except Exception as error:  # the next reading may go well
-            self._guard.caught("system_metrics", error)
+            self._caught(error)
 
     def close(self) -> None:
         """Ends; a reading under way is waited for, for a second."""

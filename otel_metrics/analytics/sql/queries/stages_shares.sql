@@ -1,7 +1,7 @@
 -- What: where the time of the window's sessions goes. Each moment counts once: for the stage that began last of those
 --   running then, and where none ran for none. Sessions without overlaps need no sweep.
 -- Parameters: since, until (TIMESTAMP, UTC), reach (TIMESTAMP, UTC: how far back stages of these sessions are looked for).
--- Returns one row: sessions, total_ms and mean_ms of last end - first start, quantiles_ms (p50, p95),
+-- Returns: one row of sessions, total_ms and mean_ms of last end - first start, quantiles_ms (p50, p95),
 --   owned (list of {stage, ms}).
 WITH touched AS (
     SELECT DISTINCT session_id FROM processing_metrics WHERE end_time > $since AND end_time <= $until

@@ -1,7 +1,7 @@
 -- What: how many drafts wait for a moderator: changes by the full hour at which they show, and the longest queue.
 -- Parameters: since, until (TIMESTAMP, UTC), shift_us (the zone's offset from UTC within an hour), waiting (beginnings of
 --   the waits that go on now).
--- Returns one row: changes (list of {moment, change}; `moment` is the first full hour at or after the change), most, most_at.
+-- Returns: one row of changes (list of {moment, change}; `moment` is the first full hour at or after the change), most, most_at.
 WITH waits AS (
     SELECT start_time AS begun, end_time AS ended
     FROM processing_metrics

@@ -2,7 +2,7 @@
 --   one of the same user. A first contact is no repeat; it is resolved if the user got an answer and came not again
 --   within the hours. Of first contacts those count whose hours ended in the window.
 -- Parameters: since, until (TIMESTAMP, UTC), within_h, before_since (since less twice the hours).
--- Returns one row: sessions (of known users, begun in the window), repeats, users_again, first_contacts, came_again,
+-- Returns: one row of sessions (of known users, begun in the window), repeats, users_again, first_contacts, came_again,
 --   not_answered (neither answered nor come again), resolved.
 WITH ordered AS (
     SELECT

@@ -2,7 +2,7 @@
 --   the session, to the end of the first successful user_delivery.
 -- Parameters: since, until (TIMESTAMP, UTC), timeout_h (an open session without activity for so long is abandoned),
 --   limits_ms (the times of the shares).
--- Returns one row: sessions, answered, quantiles_ms (p50, p90, p95), mean_ms, unanswered (list of {outcome, sessions,
+-- Returns: one row of sessions, answered, quantiles_ms (p50, p90, p95), mean_ms, unanswered (list of {outcome, sessions,
 --   oldest} of those ended without an answer, outcome 'open' of those that may still get one), within (list of {limit_ms,
 --   sessions: those begun at least so long ago, answered: of them in that time}).
 WITH begun AS (

@@ -1,6 +1,6 @@
 -- What: the sessions that began in a window, by user; user 0 is nobody known.
 -- Parameters: since, until (TIMESTAMP, UTC).
--- Returns one row: sessions, unknown (of nobody known), users, mean, quantiles (p50, p95 of sessions per user), most,
+-- Returns: one row of sessions, unknown (of nobody known), users, mean, quantiles (p50, p95 of sessions per user), most,
 --   spread (list of {times: sessions of a user, users}), top (list of {user_id, sessions}, the ten with most).
 WITH begun AS (
     SELECT user_id, count(*) AS sessions FROM sessions WHERE started_at > $since AND started_at <= $until GROUP BY user_id
