@@ -265,6 +265,19 @@ def test_a_trend_over_the_days_is_told_where_there_is_one(rates, trend):
     assert any((f"rate {trend} by 20.0 points a day" if trend else "no trend") in one for one in document["sentences"])
 
 
+def test_the_draft_that_ended_last_names_the_model_and_the_session_its_intent():
+    """A slow first try that ends behind a quick second one is the last draft; the session's own intent comes first."""
+    found: Facts = [
+        Begun(1, NOW_US - HOUR_US, intent="refund"),
+        Step(1, "ai_processing", NOW_US - 1000, 60_000_000, said={"model": "slow", "intent": "hours"}),
+        Step(1, "ai_processing", NOW_US - 2000, 1_000, said={"model": "fast", "intent": "hours"}),
+    ]
+    with answering(found) as answers:
+        document = answers.corrections(24)
+    assert [row["model"] for row in document["by_model"]] == ["slow"]
+    assert [row["intent"] for row in document["by_intent"]] == ["refund"]
+
+
 def test_the_worst_intent_is_named_where_it_is_clearly_worse():
     """People are told where to begin."""
     found: Facts = []

@@ -225,6 +225,39 @@ def test_agreement_is_cohens_kappa_over_what_both_decided():
     assert (few["agreement"][0]["kappa"], few["agreement"][0]["enough"]) == (None, False)
 
 
+def test_a_review_of_what_somebody_else_corrected_is_no_approval():
+    """Who ends a review in a session that another moderator corrected, and says nothing, has decided nothing."""
+    found: Facts = [
+        Step(1, "admin_review", NOW_US - 1000, 10, said={"moderator_id": 7}), Made(1, "text_correction", 8, NOW_US - 900),
+    ]  # fmt: skip
+    with answering(found) as answers:
+        rows = {row["moderator_id"]: row for row in answers.moderators(24)["moderators"]}
+    assert (rows[7]["approvals"], rows[7]["undecided"], rows[8]["corrections"]) == (0, 1, 1)
+
+
+def test_a_message_that_two_saw_in_one_session_is_one_item():
+    """The session and the message are the same item then, and it is counted once."""
+    found: Facts = [Begun(1, NOW_US - HOUR_US)]
+    for moderator in (7, 8):
+        said = {"moderator_id": moderator, "decision": "approved", "message_id": "5"}
+        found.append(Step(1, "admin_review", NOW_US - 1000 + moderator, 10, said=said))
+    with answering(found) as answers:
+        (row,) = answers.moderators(24)["agreement"]
+    assert row["items"] == 1
+
+
+def test_a_drafts_length_is_its_original_before_it_is_the_answers():
+    """A moderator approved what another had corrected: the long draft counts, not the short answer that went out."""
+    found: Facts = [
+        Step(1, "admin_review", NOW_US - 1000, 10_000_000, said={"moderator_id": 7, "decision": "approved"}),
+        Made(1, "text_correction", 8, NOW_US - 900, original=2000, corrected=10),
+        Step(1, "final_response", NOW_US - 800, 10, said={"length": 10}),
+    ]
+    with answering(found) as answers:
+        (row,) = answers.moderators(24)["rubber_stamps"]
+    assert (row["judged"], row["faster_than_reading"]) == (1, 1)
+
+
 def test_a_message_of_another_chat_is_another_item():
     """Message ids count within a chat: sessions 0 and 1 share one, session 2 has its own."""
     found: Facts = [Begun(number, NOW_US - HOUR_US) for number in range(3)]

@@ -199,6 +199,18 @@ def test_what_was_sent_without_review_proves_nothing():
         assert answers.safe_to_send(24)["drafts"] == 0
 
 
+def test_a_session_without_a_draft_that_succeeded_is_not_counted():
+    """Where the model failed a human wrote the answer: that says nothing about drafts."""
+    found = [
+        Step(1, "ai_processing", step.end_us, 1000, success=False)
+        if isinstance(step, Step) and step.stage == "ai_processing"
+        else step
+        for step in decided(1)
+    ]
+    with answering(found) as answers:
+        assert answers.safe_to_send(24)["drafts"] == 0
+
+
 def test_an_approved_draft_that_did_not_arrive_is_not_called_unchanged():
     """It is decided, and counts on the safe side."""
     with answering(decided(1, outcome="failed")) as answers:
