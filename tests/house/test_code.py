@@ -108,7 +108,7 @@ def test_every_query_is_prepared_on_an_empty_store(tmp_path):
 
 def test_every_query_is_asked_by_somebody():
     """There is no .sql file that no code names, and no code that names a missing one."""
-    code = "".join(path.read_text() for path in (ROOT / "otel_metrics" / "analytics").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "otel_metrics" / "analytics").rglob("*.py"))
     asked = {name for name in QUERIES if f'"{name}"' in code}
     assert asked == set(QUERIES)
 
