@@ -178,3 +178,27 @@ def test_the_newest_decisions_are_listed_up_to_the_limit(service: MetricsService
     document = service.answers.oversight(limit=2)
     assert (document["approved"], len(document["decisions"])) == (3, 2)
     assert len(service.answers.oversight(limit=None)["decisions"]) == 3
+
+
+DRAFT, SENT_ONE, SENT_TWO = Act("draft", None, "one"), Act("delivery", None, "one"), Act("delivery", None, "two")
+CASES = [
+    ([DRAFT, Act("review", None, None), SENT_ONE], "as_approved"),
+    ([DRAFT, Act("review", None, "two"), SENT_ONE], "differs"),
+    ([DRAFT, Act("review", "edited", None), SENT_ONE], "not_known"),
+    ([DRAFT, Act("edit", None, "two"), Act("review", "edited", None), SENT_TWO], "as_approved"),
+    ([DRAFT, Act("edit", None, "two"), SENT_ONE], "differs"),
+    ([DRAFT, Act("rejection", None, None), SENT_ONE], "after_rejection"),
+    ([DRAFT, Act("rejection", None, None), DRAFT, Act("review", None, None), SENT_ONE], "as_approved"),
+    ([DRAFT, SENT_ONE, Act("review", "approved", "one")], "not_reviewed"),
+]
+
+
+@pytest.mark.parametrize(("done", "state"), CASES)
+def test_the_usual_ways_to_a_delivery(
+    service: MetricsService, clock: SteppedClock, done: list[Act], state: str
+) -> None:
+    """Each is judged as a person would."""
+    record(service, clock, done)
+    clock.set_time(NOW)
+    document = service.answers.oversight()
+    assert {one: document[figure] for one, figure in FIGURES.items()} == {one: int(one == state) for one in FIGURES}
