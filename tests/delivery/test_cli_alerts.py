@@ -153,7 +153,7 @@ def test_nothing_is_wider_than_the_terminal_or_steers_it(cli, hostile, columns):
     rules = hostile.with_name("metrics.rules.toml")
     rules.write_text(
         f"{RULES}least = 1\n[[rule]]\nname = 'odd'\nkind = 'success_rate'\nby_stage = true\nleast = 1\nthreshold = 99\nwindow = '5w'\n"
-        f"labels = {{ who = {json.dumps(HOSTILE)} }}\n"
+        f"labels = {{ who = {json.dumps(HOSTILE, ensure_ascii=False)} }}\n"
     )
     try:
         cli("watch", "--once", "--database", hostile)

@@ -174,7 +174,7 @@ def test_durations_are_said_within_a_hundredth_or_so(seconds):
 
 
 keys = st.sampled_from(
-    sorted({key for kind in KINDS.values() for key in ("kind", *kind.__struct_encode_fields__)}) + ["x", "rule"]
+    [*sorted({key for kind in KINDS.values() for key in ("kind", *kind.__struct_encode_fields__)}), "x", "rule"]
 )
 texts = st.sampled_from(
     [
