@@ -202,3 +202,13 @@ def _looked(folder: os.PathLike) -> bool:
         return any(row["name"] == "alerts_looked_us" for row in rows(folder / "metrics.db", "counters"))
     except Exception:  # not made yet
         return False
+
+
+def test_what_is_no_utf8_is_no_fault(cli, ruled):
+    """Bytes on the command line that are no UTF-8 arrive as lone surrogates: they are taken as text or refused."""
+    broken = "\ud800"
+    silencing = ("silence", "waiting", "--for", "1h", "--reason", broken, "--label", f"a={broken}")
+    for command in (("history", broken), ("explain", broken), ("unsilence", broken), silencing):
+        result = cli("alerts", *command, "--database", ruled)
+        assert result.status in {0, 2}
+        assert "fault of otel_metrics" not in result.notes
