@@ -63,7 +63,7 @@ def alert_history(connection: sqlite3.Connection, rule: str | None, limit: int) 
     rows = connection.execute(
         f"SELECT {_ALERT} FROM alerts WHERE fired_at IS NOT NULL AND (? IS NULL OR rule = ?) "
         "ORDER BY fired_at DESC, alert_id DESC LIMIT ?",
-        (rule, rule, limit),
+        (None if rule is None else _utf8(rule), None if rule is None else _utf8(rule), limit),
     )
     return [_alert(row) for row in rows]
 
@@ -108,7 +108,7 @@ def add_silence(
     """Silences a rule's alerts that have these labels."""
     connection.execute(
         "INSERT INTO silences (rule, labels, reason, since, until) VALUES (?, ?, ?, ?, ?)",
-        (rule, labels_text(labels), reason, iso(since_ns), iso(until_ns)),
+        (_utf8(rule), labels_text(labels), _utf8(reason), iso(since_ns), iso(until_ns)),
     )
 
 
@@ -118,7 +118,7 @@ def end_silences(connection: sqlite3.Connection, rule: str, labels: dict[str, st
     now = iso(now_ns)
     return connection.execute(
         "UPDATE silences SET until = ? WHERE rule = ? AND until > ? AND (? IS NULL OR labels = ?)",
-        (now, rule, now, text, text),
+        (now, _utf8(rule), now, text, text),
     ).rowcount
 
 
@@ -144,7 +144,12 @@ def note_behind(connection: sqlite3.Connection, now_ns: int) -> None:
 
 def labels_text(labels: dict[str, str]) -> str:
     """Labels as text that is equal for equal ones."""
-    return json.dumps(labels, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return _utf8(json.dumps(labels, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+
+
+def _utf8(text: str) -> str:
+    """The text as SQLite can take it: what a command line gives need not be UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _count(connection: sqlite3.Connection, name: str, value: int) -> None:

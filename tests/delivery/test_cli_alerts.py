@@ -153,7 +153,7 @@ def test_nothing_is_wider_than_the_terminal_or_steers_it(cli, hostile, columns):
     rules = hostile.with_name("metrics.rules.toml")
     rules.write_text(
         f"{RULES}least = 1\n[[rule]]\nname = 'odd'\nkind = 'success_rate'\nby_stage = true\nleast = 1\nthreshold = 99\nwindow = '5w'\n"
-        f"labels = {{ who = {json.dumps(HOSTILE)} }}\n"
+        f"labels = {{ who = {json.dumps(HOSTILE, ensure_ascii=False)} }}\n"
     )
     try:
         cli("watch", "--once", "--database", hostile)
@@ -202,3 +202,13 @@ def _looked(folder: os.PathLike) -> bool:
         return any(row["name"] == "alerts_looked_us" for row in rows(folder / "metrics.db", "counters"))
     except Exception:  # not made yet
         return False
+
+
+def test_what_is_no_utf8_is_no_fault(cli, ruled):
+    """Bytes on the command line that are no UTF-8 arrive as lone surrogates: they are taken as text or refused."""
+    broken = "\ud800"
+    silencing = ("silence", "waiting", "--for", "1h", "--reason", broken, "--label", f"a={broken}")
+    for command in (("history", broken), ("explain", broken), ("unsilence", broken), silencing):
+        result = cli("alerts", *command, "--database", ruled)
+        assert result.status in {0, 2}
+        assert "fault of otel_metrics" not in result.notes

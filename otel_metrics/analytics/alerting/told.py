@@ -57,19 +57,24 @@ def kept(storage: MetricsStorage | None, now_ns: int, rule: str | None = None, l
 def firing(rules: Iterable[Rule], look: Look, store: Kept, hours_s: float) -> list[Record]:
     """What is wrong now: the rules of the contract over the hours that were asked for, the others over their own windows.
 
-    What the store has as pending, since it has not yet held for the rule's `for`, is not there.
+    What an evaluator has found to hold, but not yet for the rule's `for`, is not there.
     """
     told = []
     for rule in rules:
-        asked = replace_window(rule, hours_s) if rule.name in BUILT_IN else rule
+        asked = _over(rule, hours_s) if rule.name in BUILT_IN else rule
         for reading in measure(asked, look):
             held = store.alert_of(rule.name, reading.labels)
-            if reading.breached and not (held is not None and held.state == PENDING):
+            if reading.breached and not _waits(rule, held, store.now_ns):
                 told.append(_firing_row(rule, reading, held, store))
     return told
 
 
-def replace_window(rule: Rule, seconds: float) -> Rule:
+def _waits(rule: Rule, held: AlertRow | None, now_ns: int) -> bool:
+    """Whether `for` is not over yet. Once it is over the evaluator may be dead: then the alert is shown without it."""
+    return held is not None and held.state == PENDING and now_ns - held.pending_at < rule.hold.seconds * 1e9
+
+
+def _over(rule: Rule, seconds: float) -> Rule:
     """The rule over another window."""
     return msgspec.structs.replace(rule, window=Duration(seconds))
 

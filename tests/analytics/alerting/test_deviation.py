@@ -139,3 +139,10 @@ def test_weeks_follow_the_clock_on_the_wall():
     now = datetime.fromisoformat("2026-03-31T12:00:00")  # 14:00 in Paris, which had 13:00 in winter time
     assert weeks_before(now, 1, "Europe/Paris") == datetime.fromisoformat("2026-03-24T13:00:00")
     assert weeks_before(now, 1, "UTC") == datetime.fromisoformat("2026-03-24T12:00:00")
+
+
+def test_the_week_in_which_recording_began_does_not_count(tmp_path):
+    """An hour in the middle of which the bot was first started is no whole one."""
+    with played(tmp_path, weekly([41, 12, 15, 14, 18], old=False), **KEPT) as service:
+        (one,) = readings(service, rule_of(tmp_path, least_weeks=2))
+    assert one.figures["earlier"] == [12, 15, 14]

@@ -295,3 +295,18 @@ def test_another_cost_can_be_plugged_in(tmp_path):
         (priced,) = measure(rule, replace(look, cost=lambda *_: [("USD", 4, 3.0)]))
     assert (recorded.value, recorded.breached, recorded.labels) == (1.0, False, {})
     assert (priced.value, priced.breached, priced.labels) == (6.0, True, {"currency": "USD"})
+
+
+def test_a_sessions_own_prompt_counts(tmp_path):
+    """A prompt that only the session's own row names is enough to be of it."""
+    clock = SteppedClock(NOW)
+    (rule,) = rules_of(
+        tmp_path, '[[rule]]\nname = "c"\nkind = "correction_rate"\nprompt = "v9"\nthreshold = 1\nleast = 1\n'
+    )
+    with temporary_service(tmp_path, clock=clock) as service:
+        for prompt in ("v9", "v8"):
+            session = service.create_session(1, 2, prompt=prompt)
+            service.record_correction(session, 7, 1, "text_correction", "a", "b", 10)
+        service.flush()
+        (one,) = readings(service, rule)
+    assert (one.samples, one.value) == (1, 100)
