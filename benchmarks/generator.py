@@ -91,8 +91,9 @@ _ROWS = {
                 WHEN 1 THEN '{"model":"' || model || '","provider":"openai","prompt":"' || prompt || '","intent":"' || intent
                     || '","retry_count":0,"input_tokens":' || input_tokens || ',"output_tokens":' || output_tokens
                     || ',"tokens_used":' || input_tokens + output_tokens || '}'
-                WHEN 3 THEN '{"admin_user_id":' || moderator || ',"decision":"'
+                WHEN 3 THEN '{"text_hash":"' || left(md5(CASE WHEN corrected THEN 'c' ELSE 'd' END || i), 16) || '","admin_user_id":' || moderator || ',"decision":"'
                     || CASE WHEN outcome = 'rejected' THEN 'rejected' WHEN corrected THEN 'edited' ELSE 'approved' END || '"}'
+                WHEN 7 THEN '{"text_hash":"' || left(md5(CASE WHEN corrected THEN 'c' ELSE 'd' END || i), 16) || '"}'
                 WHEN 6 THEN '{"length":' || CAST(40 + 500 * chance(i, 12) AS INT) || '}'
                 ELSE '{}'
             END AS metadata,
@@ -112,7 +113,7 @@ _ROWS = {
             1 + CAST(floor(5 * sqrt(chance(i, 15))) AS BIGINT) AS admin_satisfaction, 0 AS retry_count,
             '{"prompt":"' || prompt || '","intent":"' || intent || '"}' AS metadata, round(power(chance(i, 16), 2), 6) AS word_edit_rate,
             round(1 - power(chance(i, 16), 2), 6) AS similarity, NULL AS original_text, NULL AS corrected_text,
-            '4711-' || (i // 50000) AS process
+            '4711-' || (i // 50000) AS process, left(md5('d' || i), 16) AS original_hash, left(md5('c' || i), 16) AS corrected_hash
         FROM lines WHERE n = 3 AND (outcome = 'rejected' OR corrected)""",
     "sessions": """
         SELECT session_id, any_value(user_id) AS user_id, any_value(user_id) AS chat_id,
