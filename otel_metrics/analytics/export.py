@@ -45,8 +45,10 @@ def export_table(
         raise QueryError(f"{path} can not be written", "a file in a folder that exists", "give another path")
     selection = Selection(engine, table, *_period(table, since, until), progress)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    engine.check_segments(name)
     try:
-        writer(selection, draft)
+        with engine.blaming_segments():
+            writer(selection, draft)
         draft.chmod(0o600)  # it holds the ids that the store holds
         os.replace(draft, path)
     finally:
