@@ -1,6 +1,9 @@
 """Owns the dashboard document: the figures of a window in the shape that the contract promises."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
 
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.questions.capacity import capacity
@@ -15,6 +18,7 @@ from otel_metrics.analytics.questions.system import system
 from otel_metrics.analytics.questions.users import users
 from otel_metrics.analytics.statements import QUERIES
 from otel_metrics.analytics.window import Window
+from otel_metrics.model.times import iso, to_ns
 from otel_metrics.model.vocabulary import ProcessingStage
 from otel_metrics.settings import Settings
 
@@ -36,7 +40,21 @@ def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Docum
     """The whole document: the figures of `build_figures` and a section for each subject of `SECTIONS`."""
     document = build_figures(engine, window)
     sections = {name: ask(engine, window, settings) for name, ask in SECTIONS.items()}
-    return {**document, **sections, "corrections": {**document["corrections"], **sections["corrections"]}}
+    whole = {**document, **sections, "corrections": {**document["corrections"], **sections["corrections"]}}
+    return _plain(whole)  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    """A document of values that JSON has: times and days as ISO-8601 text, times in UTC."""
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, datetime):
+        return iso(to_ns(value if value.tzinfo else value.replace(tzinfo=UTC)))
+    if isinstance(value, date):
+        return value.isoformat()
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def build_figures(engine: Engine, window: Window) -> Document:

@@ -1,7 +1,8 @@
 """Owns the DuckDB side: hot rows brought over by cursor, cold ones where they lie, and running statements. It never opens the SQLite file."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,15 +106,35 @@ class Engine:
         """Runs one statement of ours; `$name` are its parameters. `StoreDamaged` where a segment can not be read."""
         with self._mutex:
             try:
-                return self._run(statement, parameters)
-            except duckdb.Error as error:
-                fault = self._fault_behind(error)
-                if not fault:
-                    raise
+                with self.blaming_segments():
+                    return self._run(statement, parameters)
+            except StoreDamaged:
                 if self._storage is None or not self._has_changed(self._storage):
-                    raise StoreDamaged(fault, "a sound Parquet file", REPAIR) from error
+                    raise
             self.refresh()
-            return self._run(statement, parameters)
+            with self.blaming_segments():
+                return self._run(statement, parameters)
+
+    @contextmanager
+    def blaming_segments(self) -> Iterator[None]:
+        """What DuckDB raises over a segment that it can not read is `StoreDamaged`, with the file's name."""
+        try:
+            yield
+        except duckdb.Error as error:
+            fault = self._fault_behind(error)
+            if not fault:
+                raise
+            raise StoreDamaged(fault, "a sound Parquet file", REPAIR) from error
+
+    def check_segments(self, table: str) -> None:
+        """Raises `StoreDamaged` where a segment of a table is not what was written: a flipped bit reads as another value.
+
+        Reads the files whole: for who reads all of them anyway.
+        """
+        if self._storage is not None:
+            own = [one for one in self._segments if one.table == table]
+            for fault in missing_or_broken(self._storage.layout, own).values():
+                raise StoreDamaged(fault, "a sound Parquet file", REPAIR)
 
     def _run(self, statement: str, parameters: dict[str, Any] | None) -> Rows:
         cursor = self.connection.execute(statement, parameters or {})

@@ -45,7 +45,8 @@ def export_table(
     if path.is_dir() or not path.parent.is_dir():
         raise QueryError(f"{path} can not be written", "a file in a folder that exists", "give another path")
     selection = Selection(engine, table, *_period(table, since, until), progress)
-    with whole_file(path) as draft:
+    engine.check_segments(name)
+    with whole_file(path) as draft, engine.blaming_segments():
         writer(selection, draft)
     return selection.count
 

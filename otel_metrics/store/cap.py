@@ -7,12 +7,13 @@ on; the oldest segments; the oldest rows. What is not in the tables yet goes las
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from otel_metrics.store.database import note_deletions, roll_back
 from otel_metrics.store.journal_files import has_no_writer
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.retention import note_removal, sealed_logs
-from otel_metrics.store.segments import files_of, listed, retire, sweep
+from otel_metrics.store.segments import day_of, files_of, files_set_aside, foreign, listed, retire, sweep
 
 _TABLES = ("processing_metrics", "correction_metrics", "system_metrics", "spans", "logs", "sessions")
 _ROOM = 0.95  # so far below the limit it goes, so that it need not be done again at once
@@ -31,7 +32,8 @@ def store_bytes(layout: StoreLayout) -> int:
     """The size of journal, tables and segments together, as the file system has it."""
     side_files = [layout.database.with_name(layout.database.name + end) for end in ("", "-wal")]
     total = 0
-    for path in [*side_files, *layout.journal_files(), *files_of(layout)]:
+    aside = set(files_set_aside(layout))  # as with databases that were set aside: they are nobody's to delete
+    for path in [*side_files, *layout.journal_files(), *(one for one in files_of(layout) if one not in aside)]:
         with suppress(FileNotFoundError):
             total += path.stat().st_size
     return total
@@ -54,6 +56,8 @@ def make_room(connection: sqlite3.Connection, layout: StoreLayout, limit_bytes: 
     if removed.log_files:
         note_removal(connection, "disk_cap", "log files that are in the tables", len(removed.log_files))
     sweep(connection, layout, 0, grace_ns=-1)
+    if store_bytes(layout) > goal:
+        _give_back(connection)  # a move leaves much of the file free: no row may go for that
     _drop_segments(connection, layout, goal, removed)
     _shrink_tables(connection, layout, goal, removed)
     return removed
@@ -75,22 +79,38 @@ def drop_unread_logs(layout: StoreLayout, limit_bytes: int) -> Removed:
 
 
 def _drop_segments(connection: sqlite3.Connection, layout: StoreLayout, goal: int, removed: Removed) -> None:
-    """The days that ended first go, over all tables alike; who reads them now has them open."""
-    for day in sorted({one.day for one in listed(connection)}):
-        if store_bytes(layout) <= goal:
+    """The days that ended first go, over all tables alike, with what an earlier database left of them."""
+    others: dict[str, list[Path]] = {}
+    for path in foreign(connection, layout):
+        place = day_of(path)
+        others.setdefault(place[1] if place else "", []).append(path)
+    for day in sorted({*others, *(one.day for one in listed(connection))}):
+        if store_bytes(layout) - _free_bytes(connection) <= goal:
             break
-        gone = [one for one in listed(connection) if one.day == day]
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            retire(connection, [one.name for one in gone], 0)
-            for one in gone:
-                removed.rows[one.table] = removed.rows.get(one.table, 0) + one.rows
-                note_removal(connection, "disk_cap", f"rows of {one.table}", one.rows)
-            connection.execute("COMMIT")
-        except BaseException:
-            roll_back(connection)
-            raise
+        _drop_day(connection, day, removed)
+        for path in others.get(day, []):
+            path.unlink()
+            note_removal(connection, "disk_cap", "files of segments of an earlier database", 1)
         sweep(connection, layout, 0, grace_ns=-1)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # it counts too: no further day may go for it
+
+
+def _drop_day(connection: sqlite3.Connection, day: str, removed: Removed) -> None:
+    gone = [one for one in listed(connection) if one.day == day]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        retire(connection, [one.name for one in gone], 0)
+        connection.execute("DELETE FROM archived_sessions WHERE day = ?", (day,))
+        rows: dict[str, int] = {}
+        for one in gone:
+            rows[one.table] = rows.get(one.table, 0) + one.rows
+        for table, count in rows.items():
+            removed.rows[table] = removed.rows.get(table, 0) + count
+            note_removal(connection, "disk_cap", f"rows of {table}", count)
+        connection.execute("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
 
 
 def _shrink_tables(connection: sqlite3.Connection, layout: StoreLayout, goal: int, removed: Removed) -> None:
@@ -104,11 +124,16 @@ def _shrink_tables(connection: sqlite3.Connection, layout: StoreLayout, goal: in
             break
         share = min(1.0, over / max(in_use, 1) * 1.1)
         _delete_up_to(connection, first + round((last - first) * share), removed)
-        connection.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page alone
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _give_back(connection)
     for table, count in removed.rows.items():
         if count > before.get(table, 0):
             note_removal(connection, "disk_cap", f"rows of {table}", count - before.get(table, 0))
+
+
+def _give_back(connection: sqlite3.Connection) -> None:
+    """Gives the free pages of the file to the disk, as far as the file can shrink."""
+    connection.executescript("PRAGMA incremental_vacuum")  # `execute` would give back one page alone
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _delete_up_to(connection: sqlite3.Connection, seq: int, removed: Removed) -> None:

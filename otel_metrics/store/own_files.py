@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from otel_metrics.store import segments
 from otel_metrics.store.layout import StoreLayout
 
 
@@ -21,7 +22,7 @@ def is_of_store(layout: StoreLayout, path: Path) -> bool:
     database, log = layout.database, layout.log_file
     fixed = [
         *(database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")), log,
-        layout.key_file, layout.tombstones_file, layout.drain_lock, layout.rotate_lock, layout.forward_file, layout.forward_lock,
+        layout.key_file, layout.segments_folder, layout.tombstones_file, layout.drain_lock, layout.rotate_lock, layout.forward_file, layout.forward_lock,
     ]  # fmt: skip
     begun = [
         database.with_name(f"{database.name}.damaged-"), log.with_name(f"{log.stem}.before."), layout.rejected_file
@@ -34,9 +35,11 @@ def is_of_store(layout: StoreLayout, path: Path) -> bool:
     number = path.name.removeprefix(f"{log.name}.")
     if _folder(log) == folder and number != path.name and number.isdigit():
         return True
-    if folder == layout.segments_folder.absolute().resolve():
+    if layout.segments_folder.absolute().resolve() in {folder, *folder.parents}:
         return True
-    return path.exists() and any(one.exists() and path.samefile(one) for one in [*fixed, *layout.rotated_files()])
+    return path.exists() and any(
+        one.exists() and path.samefile(one) for one in [*fixed, *layout.rotated_files(), *segments.files_of(layout)]
+    )
 
 
 def _folder(path: Path) -> Path:

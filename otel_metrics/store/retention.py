@@ -28,9 +28,10 @@ _TIME_OF = {
 
 @dataclass(slots=True)
 class Pruned:
-    """What was deleted: rows by table, and the names of log files."""
+    """What was deleted: rows by table, those of segments among them; the names of log files, the number of segments."""
 
     rows: dict[str, int] = field(default_factory=dict)
+    segments: int = 0
     log_files: list[str] = field(default_factory=list)
 
 
@@ -85,8 +86,9 @@ def prune_segments(connection: sqlite3.Connection, cutoff: str, now_ns: int, pru
     """Takes whole segments out of the manifest that ended before `cutoff`: a day's last rows keep its first ones."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for table, count in retire_before(connection, cutoff, now_ns).items():
-            pruned.rows[table] = pruned.rows.get(table, 0) + count
+        for one in retire_before(connection, cutoff, now_ns):
+            pruned.rows[one.table] = pruned.rows.get(one.table, 0) + one.rows
+            pruned.segments += 1
         connection.execute("COMMIT")
     except BaseException:
         roll_back(connection)

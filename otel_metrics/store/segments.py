@@ -104,16 +104,13 @@ def enter(connection: sqlite3.Connection, segments: Iterable[Segment]) -> None:
     connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'generation'")
 
 
-def retire_before(connection: sqlite3.Connection, cutoff: str, now_ns: int) -> dict[str, int]:
-    """Retires the segments that hold nothing from `cutoff` (ISO-8601 UTC text) on; gives their rows by table."""
+def retire_before(connection: sqlite3.Connection, cutoff: str, now_ns: int) -> list[Segment]:
+    """Retires the segments that hold nothing from `cutoff` (ISO-8601 UTC text) on, and gives them."""
     old = [one for one in listed(connection) if one.last_time < cutoff]
-    rows: dict[str, int] = {}
-    for one in old:
-        rows[one.table] = rows.get(one.table, 0) + one.rows
     if old:
         retire(connection, [one.name for one in old], now_ns)
     connection.execute("DELETE FROM archived_sessions WHERE day < ?", (cutoff[:10],))
-    return rows
+    return old
 
 
 def retire(connection: sqlite3.Connection, names: Iterable[str], now_ns: int) -> None:

@@ -27,7 +27,14 @@ def test_backup_says_what_it_made(cli, own_demo, tmp_path):
     assert count(tmp_path / "copy.db", "sessions") == 60
     made = json.loads(cli("backup", "copy.db", "--database", own_demo, "--format", "json").output)
     size = os.path.getsize(tmp_path / "copy.db")
-    assert made == {"path": "copy.db", "size_bytes": size, "sessions": 60, "key": "copy.db.key"}
+    assert made == {
+        "path": "copy.db",
+        "size_bytes": size,
+        "sessions": 60,
+        "key": "copy.db.key",
+        "segments": 0,
+        "segments_bytes": 0,
+    }
 
 
 def test_backup_tells_of_a_key_that_is_a_setting(cli, own_demo, monkeypatch):

@@ -101,12 +101,13 @@ def prune(database: Database = None, form: Printed = Form.TABLE) -> None:
     exists = is_there(storage)
     rows: dict[str, int] = {}
     files: list[str] = []
+    segments = 0
     if exists:
         storage.drain(10.0)
         pruned = storage.prune()
-        rows, files = dict(pruned.rows), list(pruned.log_files)
+        rows, files, segments = dict(pruned.rows), list(pruned.log_files), pruned.segments
     if form is Form.JSON:
-        print_json({"retention_days": settings.retention_days, "rows": rows, "log_files": files})
+        print_json({"retention_days": settings.retention_days, "rows": rows, "segments": segments, "log_files": files})
         return
     if not exists:
         output_console().print(f"There is no store at {settings.database} yet: nothing to prune.")
@@ -117,6 +118,8 @@ def prune(database: Database = None, form: Printed = Form.TABLE) -> None:
         console.print(f"Nothing {kept} is there.")
     for table, count in rows.items():
         console.print(f"{count:>12,}  rows of {table} {kept} deleted")
+    if segments:
+        console.print(f"{segments:>12,}  segments with such rows alone deleted; their files go ten minutes later")
     for name in files:
         console.print(f"{'':>12}  {name} deleted", soft_wrap=True)
 
