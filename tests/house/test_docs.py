@@ -10,17 +10,20 @@ import pytest
 from otel_metrics.settings import OPTIONS, Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+RULES = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_shown_python_runs(page, tmp_path):
-    """The Python blocks of a page, run in their order as one program in an empty folder, do not fail."""
-    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    """The Python blocks of a page, run in their order as one program beside the rules that it shows, do not fail."""
+    text = page.read_text(encoding="utf-8")
+    blocks = BLOCK.findall(text)
     if not blocks:
         return
+    (tmp_path / "metrics.rules.toml").write_text("\n".join(RULES.findall(text)), encoding="utf-8")
     program = "\n".join(blocks)
     result = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning", "-c", program], cwd=tmp_path, capture_output=True, text=True,
