@@ -42,34 +42,54 @@ def view_of_nothing(table: Table, fault: str) -> str:
 def packed(table: Table, source: str, where: str = "true") -> str:
     """The SELECT of the rows of `source` as a segment has them, in order of time.
 
-    A span's id is kept as a number, half the size of its text; a record's key, which is the start in microseconds and
-    that id, is not kept at all. What does not follow that form stays as it is.
+    What follows from other columns is left out: a record's key (the start in microseconds and the span's id), a
+    duration, a private chat's id (the user's). A span's id is a number, half the size of its text.
     """
-    order = f"ORDER BY {TIME_OF[table.name]}"
-    if table.packs is None:
-        return f"SELECT {', '.join(table.all_columns)} FROM {source} WHERE {where} {order}"
-    derived = "printf('%014x', epoch_us(start_time)) || span_id"
+    shorter = _SHORTER if table.packs else {}
     columns = [
-        f"CASE WHEN {table.packs} <> {derived} OR span_id IS NULL THEN {table.packs} END AS {table.packs}",
-        f"CASE WHEN NOT {_REGULAR} THEN span_id END AS span_id",
-        f"CASE WHEN {_REGULAR} THEN CAST('0x' || span_id AS UBIGINT) END AS span_bits",
-        *(name for name in table.all_columns if name not in {table.packs, "span_id"}),
+        f"{shorter[name]} AS {name}" if name in shorter else name for name in _kept(table) if name != table.packs
     ]
-    return f"SELECT {', '.join(columns)} FROM {source} WHERE {where} {order}"
+    if table.packs:
+        columns += [
+            f"CASE WHEN {table.packs} <> {_KEY} OR span_id IS NULL THEN {table.packs} END AS {table.packs}",
+            f"CASE WHEN {_REGULAR} THEN CAST('0x' || span_id AS UBIGINT) END AS span_bits",
+        ]
+    return f"SELECT {', '.join(columns)} FROM {source} WHERE {where} ORDER BY {TIME_OF[table.name]}"
 
 
-_REGULAR = "regexp_full_match(span_id, '[0-9a-f]{16}')"
+def _kept(table: Table) -> list[str]:
+    return [name for name in table.all_columns if name not in table.facts or table.facts[name].kept]
 
 
 def _unpacked(table: Table) -> str:
-    if table.packs is None:
-        return ", ".join(table.all_columns)
-    span_id = "coalesce(span_id, printf('%016x', span_bits))"
     whole = {
-        "span_id": f"{span_id} AS span_id",
-        table.packs: f"coalesce({table.packs}, printf('%014x', epoch_us(start_time)) || {span_id}) AS {table.packs}",
+        name: f"json_extract_string(CASE WHEN {column} LIKE '%{key}%' AND json_valid({column}) THEN {column} END, '$.\"{key}\"')"
+        for name, fact in table.facts.items()
+        if not fact.kept
+        for column, _, key in [fact.keys[0].partition(".")]
     }
-    return ", ".join(whole.get(name, name) for name in table.all_columns)
+    if table.packs:
+        span_id = "coalesce(span_id, printf('%016x', span_bits))"
+        whole |= _LONGER | {
+            "span_id": span_id,
+            table.packs: f"coalesce({table.packs}, printf('%014x', epoch_us(start_time)) || {span_id})",
+        }
+    return ", ".join(f"{whole[name]} AS {name}" if name in whole else name for name in table.all_columns)
+
+
+_KEY = "printf('%014x', epoch_us(start_time)) || span_id"
+_REGULAR = "regexp_full_match(span_id, '[0-9a-f]{16}')"
+_TOOK_MS = "CAST(round((epoch_us(end_time) - epoch_us(start_time)) / 1000.0) AS BIGINT)"
+_NONE = "CAST(-9223372036854775808 AS BIGINT)"  # stands for a NULL where NULL stands for what follows
+_SHORTER = {
+    "span_id": f"CASE WHEN NOT {_REGULAR} THEN span_id END",
+    "duration_ms": f"CASE WHEN duration_ms IS NULL THEN {_NONE} WHEN duration_ms <> {_TOOK_MS} THEN duration_ms END",
+    "chat_id": "nullif(chat_id, user_id)",
+}
+_LONGER = {
+    "duration_ms": f"CASE WHEN duration_ms IS NULL THEN {_TOOK_MS} ELSE nullif(duration_ms, {_NONE}) END",
+    "chat_id": "coalesce(chat_id, user_id)",
+}
 
 
 def quoted(path: Path) -> str:

@@ -11,6 +11,8 @@ class Fact:
 
     kind: str
     keys: tuple[str, ...]
+    kept: bool = True
+    """Whether segments have it as a column; what is random in every row is drawn out when it is asked for instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ TABLES: dict[str, Table] = {
             facts={
                 "model": _MODEL, "provider": _PROVIDER, "prompt_version": _PROMPT, "intent": _INTENT, "platform": _PLATFORM,
                 **_USAGE, **_LENGTHS, "moderator_id": Fact(INTEGER, ("metadata.admin_user_id", "metadata.moderator_id")),
-                "decision": Fact(TEXT, ("metadata.decision",)), "text_hash": Fact(TEXT, ("metadata.text_hash",)),
+                "decision": Fact(TEXT, ("metadata.decision",)), "text_hash": Fact(TEXT, ("metadata.text_hash",), kept=False),
                 "speech_seconds": Fact(REAL, ("metadata.speech_seconds", "metadata.voice_seconds", "metadata.audio_seconds")),
             },
             packs="metric_id",
