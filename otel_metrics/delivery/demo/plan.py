@@ -85,7 +85,7 @@ def _visit(random: Random) -> Visit:
     if ending == "delivered":
         edits, ending = _decision(random, moderator, factor)
     return Visit(
-        0.0, random.randrange(100_000, 999_999), _one_of(random, LANGUAGES, [one[1] for one in LANGUAGES])[0], draft, model,
+        0.0, _user(random.randrange(100_000, 999_999)), _one_of(random, LANGUAGES, [one[1] for one in LANGUAGES])[0], draft, model,
         prompt, draft_s, random.randrange(350, 1600), max(20, round(random.gauss(model.output_tokens, 60))),
         _lognormal(random, 420, 1.15, most=9000), moderator, _lognormal(random, moderator.review_s, 0.7), edits, ending,
     )  # fmt: skip
@@ -132,6 +132,11 @@ def _arrival(random: Random) -> float:
 
 def _lognormal(random: Random, median: float, sigma: float, most: float = 1e9) -> float:
     return min(most, random.lognormvariate(math.log(median), sigma))
+
+
+def _user(number: int) -> int:
+    """One of some hundred users: most of them write more than once."""
+    return 100_000 + number % 149 * 6007
 
 
 def _one_of(random: Random, choices: Sequence[_Choice], weights: Sequence[float]) -> _Choice:
