@@ -131,11 +131,7 @@ class _Adoption:
     def _meet_tables(self, worker: duckdb.DuckDBPyConnection, table: Table) -> None:
         """What of the table is in SQLite: keys alone where rows have such."""
         columns = {_KEYS[table.name]: TEXT} if table.name in _KEYS else table.columns
-        narrow = Table(table.name, columns, table.time)
-        declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        worker.execute("CREATE SCHEMA hot")
-        worker.execute(f"CREATE TABLE hot.{table.name} ({declared})")
-        load(worker, self._connection, narrow)
+        load(worker, self._connection, Table(table.name, columns, table.time))
 
     def _leave_out_known(self, worker: duckdb.DuckDBPyConnection, table: Table, day: str) -> None:
         """What is in segments of ours: a day's rows are in that day's, but a session may have ended twice."""

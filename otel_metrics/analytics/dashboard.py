@@ -1,15 +1,12 @@
 """Owns the dashboard document: the figures of a window in the shape that the contract promises."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any
 
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.questions.capacity import capacity
 from otel_metrics.analytics.questions.corrections import corrections
 from otel_metrics.analytics.questions.cost import cost
-from otel_metrics.analytics.questions.document import Document
+from otel_metrics.analytics.questions.document import Document, plain
 from otel_metrics.analytics.questions.moderators import moderators
 from otel_metrics.analytics.questions.oversight import oversight
 from otel_metrics.analytics.questions.safe_to_send import safe_to_send
@@ -18,7 +15,6 @@ from otel_metrics.analytics.questions.system import system
 from otel_metrics.analytics.questions.users import users
 from otel_metrics.analytics.statements import QUERIES
 from otel_metrics.analytics.window import Window
-from otel_metrics.model.times import iso, to_ns
 from otel_metrics.model.vocabulary import ProcessingStage
 from otel_metrics.settings import Settings
 
@@ -41,20 +37,7 @@ def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Docum
     document = build_figures(engine, window)
     sections = {name: ask(engine, window, settings) for name, ask in SECTIONS.items()}
     whole = {**document, **sections, "corrections": {**document["corrections"], **sections["corrections"]}}
-    return _plain(whole)  # type: ignore[no-any-return]
-
-
-def _plain(value: Any) -> Any:
-    """A document of values that JSON has: times and days as ISO-8601 text, times in UTC."""
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, datetime):
-        return iso(to_ns(value if value.tzinfo else value.replace(tzinfo=UTC)))
-    if isinstance(value, date):
-        return value.isoformat()
-    return float(value) if isinstance(value, Decimal) else value
+    return plain(whole)  # type: ignore[no-any-return]
 
 
 def build_figures(engine: Engine, window: Window) -> Document:

@@ -95,11 +95,11 @@ def _batches(cursor: sqlite3.Cursor) -> Iterator[list[str]]:
 def _statements(table: Table, *, replaces: bool) -> list[str]:
     rows = _rows_of_lines(table)
     if not replaces or table.key is None:
-        return [f"INSERT INTO hot.{table.name} {rows}"]
+        return [f"INSERT INTO hot.{table.name} BY NAME {rows}"]
     return [
         f"CREATE OR REPLACE TEMP TABLE incoming AS {rows}",
         f"DELETE FROM hot.{table.name} WHERE {table.key} IN (SELECT {table.key} FROM incoming)",
-        f"INSERT INTO hot.{table.name} FROM incoming",
+        f"INSERT INTO hot.{table.name} BY NAME FROM incoming",
         "DROP TABLE incoming",
     ]
 

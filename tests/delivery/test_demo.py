@@ -17,7 +17,7 @@ def figures(cli, database) -> dict:
     document = json.loads(cli("dashboard", "--database", database, "--format", "json").output)
     return {name: document[name] for name in ("overview", "processing_by_stage", "corrections", "cost")} | {
         "corrections": {name: document["corrections"][name] for name in ("by_type", "by_admin", "rate", "edit_size")},
-        "cost": {name: document["cost"][name] for name in ("calls", "input_tokens", "output_tokens", "by_stage")},
+        "cost": {name: document["cost"][name] for name in ("calls", "input_tokens", "output_tokens")},
     }
 
 
