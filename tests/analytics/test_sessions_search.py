@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.desk import desk
-from support.tiers import move_to_segments
+from support.tiers import begin, move_to_segments
 
 from otel_metrics import MetricsService
 from otel_metrics.errors import QueryError
@@ -73,7 +73,7 @@ def record(service: MetricsService, clock: SteppedClock, one: Session) -> str:
         service.record_correction(session, 9, "m", kind, "a draft", "another", 10)
     if one.running:
         clock.set_time(at(one.created_min))
-        service.timer(session, one.user, -one.user, "admin_review").__enter__()
+        begin(service.timer(session, one.user, -one.user, "admin_review"))
     if one.ended:
         clock.set_time(at(one.ended[0]))
         service.end_session(session, one.ended[1])

@@ -1,13 +1,15 @@
-"""Where rows lie: in the tables, in segments, or in both."""
+"""Where rows lie, in the tables, in segments or in both, and stages that stay open."""
 
 from collections import Counter
 from contextlib import closing
+from contextvars import Context, copy_context
 from pathlib import Path
 
 from otel_metrics import MetricsService
 from otel_metrics.analytics.columns import TABLES
 from otel_metrics.analytics.compaction import Compacted, compact
 from otel_metrics.analytics.engine import Engine
+from otel_metrics.recording.timer import ProcessingTimer
 from otel_metrics.settings import Settings
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.tables import MetricsStorage
@@ -57,3 +59,10 @@ def segment_files(storage: MetricsStorage) -> list[Path]:
     """The files in the folder of the segments."""
     folder = storage.layout.segments_folder
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def begin(timer: ProcessingTimer) -> Context:
+    """Begins a stage in a context of its own, where it may stay open: the test's own has no stage. Gives that context."""
+    context = copy_context()
+    context.run(timer.__enter__)
+    return context

@@ -248,7 +248,7 @@ def test_a_stage_that_runs_too_long_is_stuck_until_it_ends(tmp_path):
     with temporary_service(tmp_path, clock=clock) as service:
         session = service.create_session(1, 2)
         timer = service.timer(session, 1, 2, "ai_processing")
-        timer.__enter__()
+        context = begin(timer)
         clock.set_time(NOW)
         service.flush()
         (one,) = readings(service, rule)
@@ -256,7 +256,7 @@ def test_a_stage_that_runs_too_long_is_stuck_until_it_ends(tmp_path):
         assert session in one.message
         assert readings(service, only) == []
         assert not any(found.breached for found in readings(service, rule, to_ns("2026-03-10T14:45:00Z")))
-        timer.__exit__(None, None, None)
+        context.run(timer.__exit__, None, None, None)
         service.flush()
         assert readings(service, rule) == []
 
@@ -269,7 +269,7 @@ def test_what_a_dead_process_left_running_counts_only_where_it_is_asked_for(tmp_
     without, with_dead = rules_of(tmp_path, text.format("without", "false") + text.format("with_dead", "true"))
     clock = SteppedClock("2026-03-10T14:00:00Z")
     with temporary_service(tmp_path, clock=clock) as service:
-        service.timer(service.create_session(1, 2), 1, 2, "ai_processing").__enter__()
+        begin(service.timer(service.create_session(1, 2), 1, 2, "ai_processing"))
         service.flush()
         with sqlite3.connect(service.settings.database) as connection:
             connection.execute("UPDATE processes SET pid = 999999999")
