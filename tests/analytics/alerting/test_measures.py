@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.alerting import NOW, Step, Visit, played, readings, rules_of
 from support.generated import quantile
+from support.tiers import begin
 
 from otel_metrics.model.times import to_ns
 from otel_metrics.testing import SteppedClock, temporary_service
