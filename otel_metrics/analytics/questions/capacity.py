@@ -24,7 +24,7 @@ _HOUR_MS = 3_600_000.0
 
 def capacity(
     engine: Engine, window: Window, settings: Settings, target_wait_minutes: float = 10.0, target_share: float = 0.8,
-    weeks: float = 4.0,
+    weeks: float | None = None,
 ) -> Document:  # fmt: skip
     """The queue now, how long drafts waited in the window, and how many moderators each hour of the week needs.
 
@@ -32,7 +32,7 @@ def capacity(
     `drafts`: arrivals at moderation in the window: a moderation_queue stage, in a session without one the last successful
     ai_processing unless it was sent without review. `picked_up` of them; `wait_p50_ms`, `wait_p90_ms` of those.
     `in_time_share`: those picked up within the target, of those picked up or waiting longer than the target already.
-    The history is the last `weeks`, or the window where that is longer. From it: `handling_mean_ms`, `handling_p90_ms`
+    The history is the last `weeks`, or the window where that is longer or no weeks are asked for. From it: `handling_mean_ms`, `handling_p90_ms`
     (admin_review and correction_processing of a session together), `week.drafts_per_hour` and
     `week.needed` (7 days from Monday, 24 hours each, in the zone of the settings), `busiest` (the busiest
     hours as rows; `weeks`: how often the store covers the hour). `present`: different moderators who end a review in such an hour, mean.
@@ -42,7 +42,7 @@ def capacity(
     `LEAST_REVIEWS` reviews (`enough`: false).
     """
     _check(target_wait_minutes, target_share, weeks)
-    history = min(window.since, window.until - timedelta(weeks=weeks))
+    history = window.since if weeks is None else min(window.since, window.until - timedelta(weeks=weeks))
     target_ms = target_wait_minutes * 60_000.0
     work = row(engine, "capacity_coverage", since=history, until=window.until)
     found = rows(
@@ -82,7 +82,7 @@ def capacity(
 
 def _check(target_wait_minutes: Any, target_share: Any, weeks: Any) -> None:
     for name, value, high in (
-        ("target_wait_minutes", target_wait_minutes, 100_000.0), ("target_share", target_share, 1.0), ("weeks", weeks, 530.0),
+        ("target_wait_minutes", target_wait_minutes, 100_000.0), ("target_share", target_share, 1.0), ("weeks", 4.0 if weeks is None else weeks, 530.0),
     ):  # fmt: skip
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not is_number or not 0 < value <= high or (high == 1.0 and value == 1):

@@ -32,13 +32,14 @@ climb AS (
     JOIN (SELECT span_id, parent_span_id FROM spans WHERE end_time > $reach) AS s ON s.span_id = c.above
 ),
 topped AS (SELECT above, bool_or(bears) AS bears FROM climb WHERE above <> '' GROUP BY above),
-stages AS (
+stages AS MATERIALIZED (
     SELECT
         session_id, span_id, stage, start_time, end_time > $since AND end_time <= $until AS is_inside, model, provider, prompt_version,
         input_tokens, output_tokens, total_tokens, cost, currency,
         coalesce(input_tokens, output_tokens, total_tokens) IS NOT NULL OR cost IS NOT NULL AS bears
     FROM processing_metrics
     WHERE end_time > $since
+        AND (coalesce(input_tokens, output_tokens, total_tokens) IS NOT NULL OR cost IS NOT NULL OR model IS NOT NULL)
 ),
 bearers AS (
     SELECT span_id FROM (SELECT span_id FROM stages WHERE bears UNION ALL SELECT span_id FROM model_spans WHERE bears)
@@ -49,7 +50,7 @@ placed AS (
     SELECT c.origin, any_value(s.stage) AS stage, any_value(s.model) AS model, any_value(s.provider) AS provider, any_value(s.prompt_version) AS prompt_version
     FROM climb AS c
     JOIN (
-        SELECT span_id, stage, model, provider, prompt_version FROM stages
+        SELECT span_id, stage, model, provider, prompt_version FROM processing_metrics WHERE end_time > $since
         UNION ALL
         SELECT span_id, stage, NULL, NULL, NULL FROM running
     ) AS s ON s.span_id = c.above
@@ -92,7 +93,7 @@ reckoned AS (
         AND coalesce(c.input_tokens, c.total_tokens, 0) > r.over_tokens AND coalesce(c.input_tokens, c.total_tokens, 0) <= r.up_to
         AND (r.input IS NOT NULL OR r.output IS NOT NULL)
 ),
-priced AS (
+priced AS MATERIALIZED (
     SELECT
         session_id, stage, model, provider, prompt_version, timezone($zone, timezone('UTC', start_time))::DATE AS day, input_tokens, output_tokens,
         coalesce(total_tokens, input_tokens + output_tokens) AS total_tokens, coalesce(cost, computed) AS amount,
@@ -107,25 +108,48 @@ priced AS (
             ELSE 'not all tokens'
         END AS reason
     FROM reckoned
+),
+dearest AS (
+    SELECT session_id
+    FROM priced
+    GROUP BY session_id
+    ORDER BY sum(amount) FILTER (money = $currency) DESC NULLS LAST, session_id
+    LIMIT $most
+),
+grouped AS (
+    SELECT
+        CASE
+            WHEN grouping(reason) = 0 THEN 'reason' WHEN grouping(stage) = 0 THEN 'stage' WHEN grouping(model) = 0 THEN 'model'
+            WHEN grouping(prompt_version) = 0 THEN 'prompt' WHEN grouping(day) = 0 THEN 'day' WHEN grouping(money) = 0 THEN 'currency'
+            ELSE 'all'
+        END AS grouping,
+        stage, model, provider, prompt_version, day, money, NULL::VARCHAR AS session_id, reason, count(*) AS calls,
+        count(*) FILTER (amount IS NOT NULL AND money = $currency) AS priced_calls,
+        count(*) FILTER (amount IS NOT NULL AND money <> $currency) AS foreign_calls,
+        count(*) FILTER (amount IS NULL) AS unpriced_calls,
+        count(*) FILTER (total_tokens IS NULL) AS calls_without_tokens,
+        sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens, sum(total_tokens)::BIGINT AS total_tokens,
+        sum(amount) FILTER (money = $currency) AS known_cost,
+        CASE WHEN count(least) FILTER (money = $currency) = count(*) THEN sum(least) END AS least_cost,
+        CASE WHEN count(most) FILTER (money = $currency) = count(*) THEN sum(most) END AS most_cost,
+        sum(amount) AS own_cost
+    FROM priced
+    GROUP BY GROUPING SETS ((), (stage), (model, provider), (prompt_version), (day), (money), (model, provider, reason))
+    UNION ALL
+    SELECT 'session', NULL, NULL, NULL, NULL, NULL, NULL, session_id, NULL, count(*) AS calls,
+        count(*) FILTER (amount IS NOT NULL AND money = $currency) AS priced_calls,
+        count(*) FILTER (amount IS NOT NULL AND money <> $currency) AS foreign_calls,
+        count(*) FILTER (amount IS NULL) AS unpriced_calls,
+        count(*) FILTER (total_tokens IS NULL) AS calls_without_tokens,
+        sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens, sum(total_tokens)::BIGINT AS total_tokens,
+        sum(amount) FILTER (money = $currency) AS known_cost,
+        CASE WHEN count(least) FILTER (money = $currency) = count(*) THEN sum(least) END AS least_cost,
+        CASE WHEN count(most) FILTER (money = $currency) = count(*) THEN sum(most) END AS most_cost,
+        sum(amount) AS own_cost
+    FROM priced
+    WHERE session_id IN (SELECT session_id FROM dearest)
+    GROUP BY session_id
 )
-SELECT
-    CASE
-        WHEN grouping(reason) = 0 THEN 'reason' WHEN grouping(stage) = 0 THEN 'stage' WHEN grouping(model) = 0 THEN 'model'
-        WHEN grouping(prompt_version) = 0 THEN 'prompt' WHEN grouping(day) = 0 THEN 'day' WHEN grouping(money) = 0 THEN 'currency'
-        WHEN grouping(session_id) = 0 THEN 'session' ELSE 'all'
-    END AS grouping,
-    stage, model, nullif(provider, '') AS provider, prompt_version, day, money, session_id, reason,
-    count(*) AS calls,
-    count(*) FILTER (amount IS NOT NULL AND money = $currency) AS priced_calls,
-    count(*) FILTER (amount IS NOT NULL AND money <> $currency) AS foreign_calls,
-    count(*) FILTER (amount IS NULL) AS unpriced_calls,
-    count(*) FILTER (total_tokens IS NULL) AS calls_without_tokens,
-    sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens, sum(total_tokens)::BIGINT AS total_tokens,
-    sum(amount) FILTER (money = $currency) AS known_cost,
-    CASE WHEN count(least) FILTER (money = $currency) = count(*) THEN sum(least) END AS least_cost,
-    CASE WHEN count(most) FILTER (money = $currency) = count(*) THEN sum(most) END AS most_cost,
-    sum(amount) AS own_cost
-FROM priced
-GROUP BY GROUPING SETS ((), (stage), (model, provider), (prompt_version), (day), (money), (session_id), (model, provider, reason))
-QUALIFY grouping(session_id) = 1 OR row_number() OVER (PARTITION BY grouping(session_id) ORDER BY known_cost DESC NULLS LAST, session_id) <= $most
+SELECT * REPLACE (nullif(provider, '') AS provider)
+FROM grouped
 ORDER BY grouping, day, known_cost DESC NULLS LAST, calls DESC, stage, model, provider, prompt_version, session_id;
