@@ -3,14 +3,17 @@
 -- Parameters: since, until (TIMESTAMP, UTC).
 -- Returns: worked_ms, speech_s, transcription_s (each NULL where there was none), sessions (with a stage), delivered
 --   (ended as delivered, or still open with a successful user_delivery).
-WITH stages AS (
+-- `stages` is read anew for each use, with the columns of that use: as a whole it would be most of the store.
+WITH stages AS NOT MATERIALIZED (
     SELECT session_id, stage, span_id, parent_span_id, elapsed_ms(start_time, end_time) AS worked_ms, speech_seconds, success
     FROM processing_metrics
     WHERE end_time > $since AND end_time <= $until
 ),
-work AS (SELECT span_id, parent_span_id, worked_ms FROM stages WHERE stage IN ('admin_review', 'correction_processing')),
+work AS NOT MATERIALIZED (
+    SELECT span_id, parent_span_id, worked_ms FROM stages WHERE stage IN ('admin_review', 'correction_processing')
+),
 spoken AS (SELECT session_id, sum(speech_seconds) AS speech_s FROM stages WHERE speech_seconds >= 0 GROUP BY session_id),
-ended AS (SELECT session_id, outcome FROM sessions WHERE ended_at > $since AND ended_at <= $until)
+ended AS NOT MATERIALIZED (SELECT session_id, outcome FROM sessions WHERE ended_at > $since AND ended_at <= $until)
 SELECT
     (SELECT sum(w.worked_ms) FROM work AS w ANTI JOIN work AS p ON p.span_id = w.parent_span_id) AS worked_ms,
     (SELECT sum(speech_s) FROM spoken) AS speech_s,
@@ -21,11 +24,10 @@ SELECT
         WHERE timestamp > $since AND timestamp <= $until AND voice_transcription_time_ms >= 0
     ) AS transcription_s,
     (SELECT count(DISTINCT session_id) FROM stages) AS sessions,
-    (
-        SELECT count(*)
-        FROM (
-            SELECT session_id FROM ended WHERE outcome = 'delivered'
-            UNION
-            SELECT session_id FROM stages ANTI JOIN ended USING (session_id) WHERE stage = 'user_delivery' AND success
-        )
+    (SELECT count(*) FROM ended WHERE outcome = 'delivered')
+    + (
+        SELECT count(DISTINCT session_id)
+        FROM stages
+        ANTI JOIN ended USING (session_id)
+        WHERE stage = 'user_delivery' AND success
     ) AS delivered;
