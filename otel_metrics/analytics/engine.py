@@ -1,5 +1,6 @@
 """Owns the DuckDB side: hot rows brought over by cursor, cold ones where they lie, and running statements. It never opens the SQLite file."""
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,12 @@ from otel_metrics.analytics.statements import PRELUDE, VIEWS
 from otel_metrics.errors import StoreDamaged
 from otel_metrics.store.accounts import Account
 from otel_metrics.store.layout import StoreLayout
-from otel_metrics.store.segments import Segment, listed, missing_or_broken
+from otel_metrics.store.segments import Segment, listed, missing_or_broken, spill_folder
 from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.store.telling import REPAIR
 
 _MOST_TRIES = 5
+_MOST_MEMORY_BYTES = 700_000_000
 _OF_THE_STATEMENT = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
 
 
@@ -164,6 +166,11 @@ def _manifest(counters: Mapping[str, int]) -> tuple[int, int]:
     return counters["store"], counters["generation"]
 
 
+def _memory_bytes() -> int:
+    """What questions may use of the memory: 700 MB, or half of it where that is less."""
+    return min(_MOST_MEMORY_BYTES, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+
+
 def _opened(segments: Sequence[Segment], layout: StoreLayout | None) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     """A DuckDB with empty hot tables and the views over them and these segments, which can open no other file.
 
@@ -174,6 +181,9 @@ def _opened(segments: Sequence[Segment], layout: StoreLayout | None) -> tuple[du
     )
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")
+    if layout and segments:  # a large store must not take all of a small machine: what does not fit goes to the disk
+        connection.execute(f"SET memory_limit = '{_memory_bytes()}B'")
+        connection.execute(f"SET temp_directory = {quoted(spill_folder(layout))}")
     create_tables(connection)
     connection.execute("CREATE SCHEMA cold")
     folder = layout.segments_folder if layout else Path()

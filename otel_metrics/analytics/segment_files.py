@@ -16,7 +16,7 @@ from otel_metrics.model.times import iso
 from otel_metrics.store.journal_files import sync_folder
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.moving import TIME_OF
-from otel_metrics.store.segments import SPILL, Segment, draft_name, keep_draft, store_number
+from otel_metrics.store.segments import Segment, draft_name, keep_draft, spill_folder, store_number
 from otel_metrics.store.telling import REPAIR
 
 
@@ -82,7 +82,7 @@ def writer_of(connection: sqlite3.Connection, layout: StoreLayout) -> Iterator[S
     with telling_of_segments(folder), closing(duckdb.connect(":memory:", config=_CONFIG)) as worker:
         worker.execute("SET TimeZone = 'UTC'")
         create_tables(worker)
-        worker.execute(f"SET temp_directory = {quoted(layout.segments_folder / SPILL)}")
+        worker.execute(f"SET temp_directory = {quoted(spill_folder(layout))}")
         writer = SegmentWriter(worker, connection, layout)
         try:
             yield writer

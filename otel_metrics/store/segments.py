@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from otel_metrics.store.alive import is_alive
 from otel_metrics.store.layout import StoreLayout
 
-SPILL = ".spill"
+_SPILL = ".spill-"
 """Where DuckDB puts what does not fit into memory, within the folder of the segments."""
 _MAGIC = b"PAR1"
 _DRAFT, _DAMAGED = ".draft", ".damaged-"
@@ -143,7 +144,7 @@ def sweep(connection: sqlite3.Connection, layout: StoreLayout, now_ns: int, grac
     own = f"-{store_number(connection)}-"
     found = [path.name for path in files_of(layout) if _DAMAGED not in path.name and path.name not in known]
     orphans = [name for name in found if own in name or name.endswith(_DRAFT)]
-    shutil.rmtree(layout.segments_folder / SPILL, ignore_errors=True)
+    _sweep_spill(layout)
     for name in (*due, *orphans):
         with suppress(FileNotFoundError):
             (layout.segments_folder / name).unlink()
@@ -181,6 +182,19 @@ def is_sound(path: Path) -> bool:
 def _digest_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
+def spill_folder(layout: StoreLayout) -> Path:
+    """A folder of this process for what does not fit into memory; private, since that of the segments is. Made by who needs it."""
+    return layout.segments_folder / f"{_SPILL}{os.getpid()}-{os.urandom(4).hex()}"
+
+
+def _sweep_spill(layout: StoreLayout) -> None:
+    """What processes left there that are gone."""
+    for folder in layout.segments_folder.glob(f"{_SPILL}*"):
+        pid = folder.name.removeprefix(_SPILL).partition("-")[0]
+        if not (pid.isdigit() and is_alive(int(pid))):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def files_of(layout: StoreLayout) -> list[Path]:
