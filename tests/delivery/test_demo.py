@@ -21,6 +21,12 @@ def figures(cli, database) -> dict:
     }
 
 
+def timeless(cli, database) -> dict:
+    """The parts of the dashboard that hold no time of day; the others have hours and moments, which differ by the run."""
+    document = figures(cli, database)
+    return {name: document[name] for name in ("overview", "processing_by_stage", "alerts")}
+
+
 def test_the_demo_shows_the_dashboard_and_what_next(cli, tmp_path):
     """In an empty folder one command makes a store, shows it, and names four commands that work as they stand."""
     result = cli("demo", "--sessions", 40)
@@ -42,8 +48,8 @@ def test_a_seed_always_gives_the_same_figures(cli):
     cli("demo", "--sessions", 50, "--seed", 3, "--database", "a.db")
     cli("demo", "--sessions", 50, "--seed", 3, "--database", "b.db")
     cli("demo", "--sessions", 50, "--seed", 4, "--database", "c.db")
-    assert figures(cli, "a.db") == figures(cli, "b.db")
-    assert figures(cli, "a.db") != figures(cli, "c.db")
+    assert timeless(cli, "a.db") == timeless(cli, "b.db")
+    assert timeless(cli, "a.db") != timeless(cli, "c.db")
 
 
 def test_a_second_run_replaces_the_first(cli):
