@@ -36,7 +36,8 @@ def test_a_correction_keeps_the_hashes_of_both_texts(service: MetricsService) ->
     service.record_correction(session, 9, "m", "text_correction", "draft", "better", 10)
     service.record_correction(session, 9, "m", "rejection", "draft", None, 10)
     drafted = only_row(service, "processing_metrics")["metadata"]["text_hash"]
-    edited, rejected = rows(service, "correction_metrics")
+    told = {row["correction_type"]: row for row in rows(service, "correction_metrics")}
+    edited, rejected = told["text_correction"], told["rejection"]
     assert (edited["original_hash"], rejected["original_hash"], rejected["corrected_hash"]) == (drafted, drafted, None)
     assert edited["corrected_hash"] not in {None, drafted}
 

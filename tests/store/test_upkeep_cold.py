@@ -1,5 +1,6 @@
 """Limits and order in a store with segments: its size, its retention, its files' rights, and what is the store's own."""
 
+import os
 import random
 import shutil
 from collections import Counter
@@ -175,11 +176,12 @@ def test_repair_makes_segments_private_and_sweeps_what_was_begun(service: Metric
     path.chmod(0o644)
     draft = folder / "logs-2026-01-01-0000000000000000-00000000.parquet.draft"
     draft.write_bytes(b"half")
-    (folder / ".spill").mkdir()
-    (folder / ".spill" / "part").write_bytes(b"rows")
+    (folder / ".spill-999999999-ab").mkdir()
+    (folder / ".spill-999999999-ab" / "part").write_bytes(b"rows")
+    (folder / f".spill-{os.getpid()}-ab").mkdir()
     service.storage.repair()
     assert (folder.stat().st_mode & 0o777, path.stat().st_mode & 0o777) == (0o700, 0o600)
     assert make_private(service.storage.layout) == []
     assert not draft.exists()
-    assert not (folder / ".spill").exists()
+    assert [path.name for path in folder.glob(".spill*")] == [f".spill-{os.getpid()}-ab"]
     move(service.storage)
