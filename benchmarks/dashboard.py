@@ -145,7 +145,10 @@ def _handwritten(settings: Settings, hours: float) -> None:
     with closing(duckdb.connect()) as connection:
         for table in ("processing_metrics", "correction_metrics", "sessions"):
             files = quoted(folder / f"{table}-*.parquet")
-            connection.execute(f"CREATE VIEW {table} AS FROM read_parquet({files}, union_by_name = true)")
+            more = ", metadata->>'$.text_hash' AS text_hash" if table == "processing_metrics" else ""
+            connection.execute(
+                f"CREATE VIEW {table} AS SELECT *{more} FROM read_parquet({files}, union_by_name = true)"
+            )
         script = (HERE / "handwritten.sql").read_text(encoding="utf-8")
         period = {"since": until - timedelta(hours=hours), "until": until}
         for statement in connection.extract_statements(script):
