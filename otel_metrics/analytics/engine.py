@@ -181,6 +181,7 @@ def _opened(segments: Sequence[Segment], layout: StoreLayout | None) -> tuple[du
     )
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")
+    connection.execute("SET enable_progress_bar = false")  # it would go to standard output, into the JSON there
     if layout and segments:  # a large store must not take all of a small machine: what does not fit goes to the disk
         connection.execute(f"SET memory_limit = '{_memory_bytes()}B'")
         connection.execute(f"SET temp_directory = {quoted(spill_folder(layout))}")

@@ -150,6 +150,7 @@ def _write_parquet(selection: Selection, path: Path) -> None:
     """The engine itself has no access to files, so a second DuckDB writes what the first one hands it as Arrow."""
     rows = selection.engine.connection.cursor().sql(selection.statement(), params=selection.parameters)
     with closing(duckdb.connect()) as files:
+        files.execute("SET enable_progress_bar = false")
         files.register("source", _ArrowStream(rows))
         quoted = str(path).replace("'", "''")
         answer = files.execute(f"COPY (FROM source) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd)").fetchall()

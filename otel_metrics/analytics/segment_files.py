@@ -81,6 +81,7 @@ def writer_of(connection: sqlite3.Connection, layout: StoreLayout) -> Iterator[S
         sync_folder(folder.absolute().parent)
     with telling_of_segments(folder), closing(duckdb.connect(":memory:", config=_CONFIG)) as worker:
         worker.execute("SET TimeZone = 'UTC'")
+        worker.execute("SET enable_progress_bar = false")
         create_tables(worker)
         worker.execute(f"SET temp_directory = {quoted(spill_folder(layout))}")
         writer = SegmentWriter(worker, connection, layout)

@@ -18,3 +18,9 @@ def test_time_that_can_not_be_read_is_the_first_moment(tmp_path: Path) -> None:
         (row,) = service.sql("SELECT end_time, start_time > TIMESTAMP '2020-01-01' AS sound FROM processing_metrics")
         assert (row["end_time"].year, row["sound"]) == (1970, True)
         assert service.get_dashboard_data()["overview"]["total_requests"] == 0
+
+
+def test_long_questions_print_nothing(tmp_path: Path) -> None:
+    """DuckDB's bar of progress, which it draws on standard output, does not get between the lines of an answer."""
+    with temporary_service(tmp_path) as service:
+        assert service.sql("SELECT current_setting('enable_progress_bar') AS shown") == [{"shown": False}]
