@@ -1,36 +1,41 @@
 -- What: where the time of the window's sessions goes. Each moment counts once: for the stage that began last of those
---   running then, and where none ran for none. Sessions without overlaps need no sweep; they are numbered, which sorts faster.
+--   running then, and where none ran for none. Sessions without overlaps need no sweep. They go by `key_of` their ids, which sorts faster.
 -- Parameters: since, until (TIMESTAMP, UTC), reach (TIMESTAMP, UTC: how far back stages of these sessions are looked for).
 -- Returns: one row of sessions, total_ms and mean_ms of last end - first start, quantiles_ms (p50, p95),
 --   owned (list of {stage, ms}).
-WITH touched AS (
-    SELECT session_id, row_number() OVER () AS session
-    FROM (SELECT DISTINCT session_id FROM processing_metrics WHERE end_time > $since AND end_time <= $until)
+WITH earlier AS MATERIALIZED (
+    SELECT key_of(session_id) AS session, stage, epoch_us(start_time) AS begun, epoch_us(end_time) AS ended
+    FROM processing_metrics
+    WHERE end_time > $reach AND end_time <= $since
+        AND key_of(session_id) IN (SELECT key_of(session_id) FROM processing_metrics WHERE end_time > $since AND end_time <= $until)
 ),
-ran AS (
-    SELECT t.session, p.stage, epoch_us(p.start_time) AS begun, epoch_us(p.end_time) AS ended
-    FROM processing_metrics AS p
-    JOIN touched AS t USING (session_id)
-    WHERE p.end_time > $reach AND p.end_time <= $until
+-- Read anew for each use, with the columns of that use: as a whole it would be most of the store.
+ran AS NOT MATERIALIZED (
+    SELECT key_of(session_id) AS session, stage, epoch_us(start_time) AS begun, epoch_us(end_time) AS ended
+    FROM processing_metrics
+    WHERE end_time > $since AND end_time <= $until
+    UNION ALL
+    SELECT session, stage, begun, ended FROM earlier
 ),
 sessions_of_window AS (
     SELECT session, (max(ended) - min(begun)) / 1000.0 AS ms FROM ran GROUP BY session
 ),
-crossing AS (
+crossing AS MATERIALIZED (
     SELECT DISTINCT session
     FROM (
         SELECT session, ended, lead(begun) OVER (PARTITION BY session ORDER BY begun, ended) AS next_begun FROM ran
     )
     WHERE next_begun < ended
 ),
+crossed AS (SELECT * FROM ran WHERE session IN (SELECT session FROM crossing)),
 points AS (
     SELECT session, moment, lead(moment) OVER (PARTITION BY session ORDER BY moment) AS next_moment
-    FROM (SELECT DISTINCT session, unnest([begun, ended]) AS moment FROM ran WHERE session IN (SELECT session FROM crossing))
+    FROM (SELECT DISTINCT session, unnest([begun, ended]) AS moment FROM crossed)
 ),
 swept AS (
     SELECT p.next_moment - p.moment AS us, arg_max(r.stage, {'begun': r.begun, 'left': -r.ended, 'stage': r.stage}) AS stage
     FROM points AS p
-    JOIN ran AS r ON r.session = p.session AND r.begun <= p.moment AND r.ended >= p.next_moment
+    JOIN crossed AS r ON r.session = p.session AND r.begun <= p.moment AND r.ended >= p.next_moment
     WHERE p.next_moment IS NOT NULL
     GROUP BY p.session, p.moment, p.next_moment
 ),
