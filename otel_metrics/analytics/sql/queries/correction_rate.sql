@@ -2,9 +2,9 @@
 -- Parameters: since, until (TIMESTAMP, UTC).
 -- Returns: sessions (with a stage or a correction in the window), corrected, rate (percent; NULL without sessions).
 WITH touched AS (
-    SELECT session_id FROM processing_metrics WHERE end_time > $since AND end_time <= $until
+    SELECT key_of(session_id) AS session FROM processing_metrics WHERE end_time > $since AND end_time <= $until
     UNION
-    SELECT session_id FROM correction_metrics WHERE timestamp > $since AND timestamp <= $until
+    SELECT key_of(session_id) FROM correction_metrics WHERE timestamp > $since AND timestamp <= $until
 ),
 corrected AS (
     SELECT DISTINCT session_id

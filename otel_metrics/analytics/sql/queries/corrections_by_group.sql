@@ -2,20 +2,20 @@
 -- Parameters: since, until, back (how far back drafts and sessions are looked for; TIMESTAMP, UTC), zone.
 -- Returns: dimension ('model', 'prompt_version', 'intent', 'day'), name (NULL: not known), sessions, corrected.
 WITH happened AS (
-    SELECT session_id, end_time AS happened_at, NULL AS correction_type, NULL AS model, NULL AS prompt_version, NULL AS intent
+    SELECT key_of(session_id) AS session, end_time AS happened_at, NULL AS correction_type, NULL AS model, NULL AS prompt_version, NULL AS intent
     FROM processing_metrics
     WHERE end_time > $since AND end_time <= $until
     UNION ALL
-    SELECT session_id, timestamp, correction_type, model, prompt_version, intent
+    SELECT key_of(session_id), timestamp, correction_type, model, prompt_version, intent
     FROM correction_metrics
     WHERE timestamp > $since AND timestamp <= $until
 ),
 touched AS (
     SELECT
-        session_id, min(happened_at) AS first_at, coalesce(bool_or(correction_type <> 'rejection'), false) AS corrected,
+        session, min(happened_at) AS first_at, coalesce(bool_or(correction_type <> 'rejection'), false) AS corrected,
         max(model) AS model, max(prompt_version) AS prompt_version, max(intent) AS intent
     FROM happened
-    GROUP BY session_id
+    GROUP BY session
 ),
 cases AS (
     SELECT
@@ -24,8 +24,8 @@ cases AS (
         coalesce(s.intent, d.intent, t.intent) AS intent,
         strftime(timezone($zone, timezone('UTC', t.first_at)), '%Y-%m-%d') AS day
     FROM touched AS t
-    LEFT JOIN last_drafts($back, $until) AS d USING (session_id)
-    LEFT JOIN session_facts($back, $until) AS s USING (session_id)
+    LEFT JOIN last_drafts($back, $until) AS d USING (session)
+    LEFT JOIN session_facts($back, $until) AS s USING (session)
 )
 SELECT
     CASE

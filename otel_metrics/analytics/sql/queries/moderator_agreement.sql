@@ -2,34 +2,43 @@
 -- Parameters: since, until, back (how far back sessions are looked for; TIMESTAMP, UTC).
 -- Returns: one_id, other_id (moderators, the lower id first), one_decision, other_decision, items. Of several decisions of a
 --   moderator about an item the first counts: it is the one least likely to follow the other's.
-WITH found AS (
-    SELECT session_id, moderator_id, decision, reviewed_at, message_id
+WITH found AS NOT MATERIALIZED (
+    SELECT session, moderator_id, decision, reviewed_at, message_id
     FROM reviews($since, $until, $back)
     WHERE moderator_id IS NOT NULL AND decision IS NOT NULL
 ),
+shared_sessions AS (
+    SELECT session FROM found GROUP BY session HAVING min(moderator_id) < max(moderator_id)
+),
 by_session AS (
-    SELECT session_id, moderator_id, min({'at': reviewed_at, 'decision': decision}).decision AS decision
-    FROM found
-    GROUP BY session_id, moderator_id
+    SELECT session, moderator_id, min({'at': reviewed_at, 'decision': decision}).decision AS decision
+    FROM found SEMI JOIN shared_sessions USING (session)
+    GROUP BY session, moderator_id
+),
+messages AS (
+    SELECT f.session, s.chat_id, f.message_id, f.moderator_id, f.decision, f.reviewed_at
+    FROM found AS f
+    JOIN session_facts($back, $until) AS s USING (session)
+    WHERE f.message_id IS NOT NULL AND s.chat_id <> 0
+),
+shared_messages AS (
+    SELECT chat_id, message_id FROM messages GROUP BY ALL HAVING min(moderator_id) < max(moderator_id)
 ),
 by_message AS (
     SELECT
-        s.chat_id, f.message_id, f.moderator_id,
-        min({'at': f.reviewed_at, 'decision': f.decision, 'session_id': f.session_id}) AS first
-    FROM found AS f
-    JOIN session_facts($back, $until) AS s USING (session_id)
-    WHERE f.message_id IS NOT NULL AND s.chat_id <> 0
-    GROUP BY s.chat_id, f.message_id, f.moderator_id
+        chat_id, message_id, moderator_id, min({'at': reviewed_at, 'decision': decision, 'session': session}) AS first
+    FROM messages SEMI JOIN shared_messages USING (chat_id, message_id)
+    GROUP BY chat_id, message_id, moderator_id
 ),
 pairs AS (
     SELECT a.moderator_id AS one_id, b.moderator_id AS other_id, a.decision AS one_decision, b.decision AS other_decision
     FROM by_session AS a
-    JOIN by_session AS b ON a.session_id = b.session_id AND a.moderator_id < b.moderator_id
+    JOIN by_session AS b ON a.session = b.session AND a.moderator_id < b.moderator_id
     UNION ALL
     SELECT a.moderator_id, b.moderator_id, a.first.decision, b.first.decision
     FROM by_message AS a
     JOIN by_message AS b ON a.chat_id = b.chat_id AND a.message_id = b.message_id AND a.moderator_id < b.moderator_id
-    WHERE a.first.session_id <> b.first.session_id
+    WHERE a.first.session <> b.first.session
 )
 SELECT one_id, other_id, one_decision, other_decision, count(*) AS items
 FROM pairs

@@ -3,23 +3,23 @@
 -- Returns: moderator_id (NULL: not told), reviews, approvals, corrections, rejections, undecided, active_ms, active_hours,
 --   timed, review_ms (a list: p50, p90), judged, too_fast, rated, satisfaction (mean), edits, word_edit_rate (mean).
 WITH finals AS (
-    SELECT session_id, max(output_length) AS length
+    SELECT key_of(session_id) AS session, max(output_length) AS length
     FROM processing_metrics
     WHERE stage = 'final_response' AND end_time > $since AND end_time <= $until
-    GROUP BY session_id
+    GROUP BY session
 ),
 originals AS (
-    SELECT session_id, max(original_length) AS length
+    SELECT key_of(session_id) AS session, max(original_length) AS length
     FROM correction_metrics
     WHERE timestamp > $back AND timestamp <= $until
-    GROUP BY session_id
+    GROUP BY session
 ),
 found AS (
     SELECT r.moderator_id, r.decision, r.reviewed_at, r.review_ms, coalesce(d.draft_length, o.length, f.length) AS draft_length
     FROM reviews($since, $until, $back) AS r
-    LEFT JOIN last_drafts($back, $until) AS d USING (session_id)
-    LEFT JOIN originals AS o USING (session_id)
-    LEFT JOIN finals AS f USING (session_id)
+    LEFT JOIN last_drafts($back, $until) AS d USING (session)
+    LEFT JOIN originals AS o USING (session)
+    LEFT JOIN finals AS f USING (session)
 ),
 done AS (
     SELECT

@@ -5,34 +5,34 @@
 -- A draft is decided when it was corrected or rejected, or approved and its session ended or was delivered.
 WITH decisions AS (
     SELECT
-        session_id, bool_or(decision = 'approved') AS approved, bool_or(corrected OR decision <> 'approved') AS changed,
+        session, bool_or(decision = 'approved') AS approved, bool_or(corrected OR decision <> 'approved') AS changed,
         count(*) AS reviews, sum(review_ms) AS review_ms
     FROM reviews($since, $until, $back)
     WHERE decision IS NOT NULL
-    GROUP BY session_id
+    GROUP BY session
 ),
 arrived AS (
-    SELECT DISTINCT session_id
+    SELECT DISTINCT key_of(session_id) AS session
     FROM processing_metrics
     WHERE stage = 'user_delivery' AND success AND end_time > $since AND end_time <= $until
 ),
 made AS (
-    SELECT session_id, max(intent) AS intent, max(prompt_version) AS prompt_version
+    SELECT key_of(session_id) AS session, max(intent) AS intent, max(prompt_version) AS prompt_version
     FROM correction_metrics
     WHERE timestamp > $back AND timestamp <= $until
-    GROUP BY session_id
+    GROUP BY session
 ),
 cases AS (
     SELECT
         coalesce(s.intent, d.intent, m.intent) AS intent,
         coalesce(d.prompt_version, m.prompt_version, s.prompt_version) AS prompt_version,
-        r.approved, r.changed, s.outcome IS NOT NULL OR a.session_id IS NOT NULL AS over,
-        coalesce(s.outcome = 'delivered', a.session_id IS NOT NULL) AS delivered, r.reviews, r.review_ms
+        r.approved, r.changed, s.outcome IS NOT NULL OR a.session IS NOT NULL AS over,
+        coalesce(s.outcome = 'delivered', a.session IS NOT NULL) AS delivered, r.reviews, r.review_ms
     FROM decisions AS r
-    JOIN last_drafts($back, $until) AS d USING (session_id)
-    LEFT JOIN session_facts($back, $until) AS s USING (session_id)
-    LEFT JOIN arrived AS a USING (session_id)
-    LEFT JOIN made AS m USING (session_id)
+    JOIN last_drafts($back, $until) AS d USING (session)
+    LEFT JOIN session_facts($back, $until) AS s USING (session)
+    LEFT JOIN arrived AS a USING (session)
+    LEFT JOIN made AS m USING (session)
     WHERE d.drafted
 )
 SELECT

@@ -1,9 +1,13 @@
 -- What: what was said of sessions when they were created and ended, for those that began in (back, until].
--- Parameters: back, until (TIMESTAMP, UTC). Returns: session_id, chat_id, intent, prompt_version, outcome; one row each.
+-- Parameters: back, until (TIMESTAMP, UTC).
+-- Returns: session (`key_of` its id), chat_id, intent, prompt_version, outcome; one row each.
 CREATE MACRO session_facts(back, until) AS TABLE
-SELECT
-    session_id, max(chat_id) AS chat_id, max(intent) AS intent, max(prompt_version) AS prompt_version,
-    max(outcome) AS outcome
-FROM sessions
-WHERE started_at > back AND started_at <= until
-GROUP BY session_id;
+WITH told AS NOT MATERIALIZED (
+    SELECT key_of(session_id) AS session, chat_id, intent, prompt_version, outcome
+    FROM sessions
+    WHERE started_at > back AND started_at <= until
+),
+several AS MATERIALIZED (SELECT session FROM told GROUP BY session HAVING count(*) > 1)
+SELECT session, chat_id, intent, prompt_version, outcome FROM told ANTI JOIN several USING (session)
+UNION ALL
+SELECT session, max(chat_id), max(intent), max(prompt_version), max(outcome) FROM told SEMI JOIN several USING (session) GROUP BY session;
