@@ -5,21 +5,21 @@
 -- Returns: weekday (0 Monday … 6), hour (both NULL: the window as a whole), arrivals, picked_up, in_time, late
 --   (picked up too late, or waiting longer than the target already), wait_quantiles_ms ([p50, p90] of those picked up).
 WITH queued AS (
-    SELECT session_id, start_time AS arrived, CASE WHEN success THEN end_time END AS taken, end_time AS gone
+    SELECT key_of(session_id) AS session, start_time AS arrived, CASE WHEN success THEN end_time END AS taken, end_time AS gone
     FROM processing_metrics
     WHERE stage = 'moderation_queue' AND end_time > $history AND end_time <= $until
 ),
 drafted AS (
     SELECT
-        session_id,
+        any_value(session_id) AS session_id,
         max(end_time) FILTER (stage = 'ai_processing' AND success) AS arrived,
         list(start_time) FILTER (stage = 'admin_review') AS reviews,
         bool_or(stage IN ('final_response', 'user_delivery')) AS sent
     FROM processing_metrics
-    ANTI JOIN queued USING (session_id)
     WHERE end_time > $history AND end_time <= $until
         AND stage IN ('ai_processing', 'admin_review', 'final_response', 'user_delivery')
-    GROUP BY session_id
+        AND key_of(session_id) NOT IN (SELECT session FROM queued)
+    GROUP BY key_of(session_id)
 ),
 unqueued AS (
     SELECT

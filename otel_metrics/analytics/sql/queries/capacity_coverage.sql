@@ -3,22 +3,28 @@
 -- Parameters: since, until (TIMESTAMP, UTC; the history).
 -- Returns: first_start (NULL without stages), reviews (sessions with work of a moderator), handling_mean_ms,
 --   handling_quantiles_ms ([p50, p90]).
-WITH work AS (
-    SELECT session_id, stage, span_id, parent_span_id, epoch_us(end_time) - epoch_us(start_time) AS worked_us
+WITH corrections AS MATERIALIZED (
+    SELECT key_of(session_id) AS session, span_id, parent_span_id, epoch_us(end_time) - epoch_us(start_time) AS worked_us
     FROM processing_metrics
-    WHERE end_time > $since AND end_time <= $until AND stage IN ('admin_review', 'correction_processing')
+    WHERE end_time > $since AND end_time <= $until AND stage = 'correction_processing'
 ),
 inside AS (
-    SELECT correction.span_id
-    FROM work AS correction
-    JOIN work AS review ON review.session_id = correction.session_id AND review.span_id = correction.parent_span_id
-    WHERE correction.stage = 'correction_processing' AND review.stage = 'admin_review'
+    SELECT c.session, c.span_id
+    FROM corrections AS c
+    JOIN processing_metrics AS review ON key_of(review.session_id) = c.session AND review.span_id = c.parent_span_id
+    WHERE review.end_time > $since AND review.end_time <= $until AND review.stage = 'admin_review'
+        AND key_of(review.session_id) IN (SELECT session FROM corrections)
 ),
 handled AS (
-    SELECT session_id, sum(worked_us) / 1000.0 AS handling_ms
-    FROM work
-    WHERE span_id IS NULL OR span_id NOT IN (SELECT span_id FROM inside)
-    GROUP BY session_id
+    SELECT session, sum(worked_us) / 1000.0 AS handling_ms
+    FROM (
+        SELECT key_of(session_id) AS session, epoch_us(end_time) - epoch_us(start_time) AS worked_us
+        FROM processing_metrics
+        WHERE end_time > $since AND end_time <= $until AND stage = 'admin_review'
+        UNION ALL
+        SELECT session, worked_us FROM corrections ANTI JOIN inside USING (session, span_id)
+    )
+    GROUP BY session
 )
 SELECT
     (SELECT min(start_time) FROM processing_metrics WHERE end_time > $since AND end_time <= $until) AS first_start,

@@ -116,6 +116,21 @@ dearest AS (
     ORDER BY sum(amount) FILTER (money = $currency) DESC NULLS LAST, session_id
     LIMIT $most
 ),
+-- One small table for all groupings.
+cells AS (
+    SELECT
+        stage, model, provider, prompt_version, day, money, reason, count(*) AS calls,
+        count(*) FILTER (amount IS NOT NULL AND money = $currency) AS priced_calls,
+        count(*) FILTER (amount IS NOT NULL AND money <> $currency) AS foreign_calls,
+        count(*) FILTER (amount IS NULL) AS unpriced_calls,
+        count(*) FILTER (total_tokens IS NULL) AS calls_without_tokens,
+        sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens, sum(total_tokens)::BIGINT AS total_tokens,
+        sum(amount) FILTER (money = $currency) AS known_cost,
+        count(least) FILTER (money = $currency) AS with_least, sum(least) AS least_cost,
+        count(most) FILTER (money = $currency) AS with_most, sum(most) AS most_cost, sum(amount) AS own_cost
+    FROM priced
+    GROUP BY stage, model, provider, prompt_version, day, money, reason
+),
 grouped AS (
     SELECT
         CASE
@@ -123,17 +138,15 @@ grouped AS (
             WHEN grouping(prompt_version) = 0 THEN 'prompt' WHEN grouping(day) = 0 THEN 'day' WHEN grouping(money) = 0 THEN 'currency'
             ELSE 'all'
         END AS grouping,
-        stage, model, provider, prompt_version, day, money, NULL::VARCHAR AS session_id, reason, count(*) AS calls,
-        count(*) FILTER (amount IS NOT NULL AND money = $currency) AS priced_calls,
-        count(*) FILTER (amount IS NOT NULL AND money <> $currency) AS foreign_calls,
-        count(*) FILTER (amount IS NULL) AS unpriced_calls,
-        count(*) FILTER (total_tokens IS NULL) AS calls_without_tokens,
+        stage, model, provider, prompt_version, day, money, NULL::VARCHAR AS session_id, reason, coalesce(sum(calls), 0)::BIGINT AS calls,
+        coalesce(sum(priced_calls), 0)::BIGINT AS priced_calls, coalesce(sum(foreign_calls), 0)::BIGINT AS foreign_calls,
+        coalesce(sum(unpriced_calls), 0)::BIGINT AS unpriced_calls, coalesce(sum(calls_without_tokens), 0)::BIGINT AS calls_without_tokens,
         sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens, sum(total_tokens)::BIGINT AS total_tokens,
-        sum(amount) FILTER (money = $currency) AS known_cost,
-        CASE WHEN count(least) FILTER (money = $currency) = count(*) THEN sum(least) END AS least_cost,
-        CASE WHEN count(most) FILTER (money = $currency) = count(*) THEN sum(most) END AS most_cost,
-        sum(amount) AS own_cost
-    FROM priced
+        sum(known_cost) AS known_cost,
+        CASE WHEN sum(with_least) = sum(calls) THEN sum(least_cost) END AS least_cost,
+        CASE WHEN sum(with_most) = sum(calls) THEN sum(most_cost) END AS most_cost,
+        sum(own_cost) AS own_cost
+    FROM cells
     GROUP BY GROUPING SETS ((), (stage), (model, provider), (prompt_version), (day), (money), (model, provider, reason))
     UNION ALL
     SELECT 'session', NULL, NULL, NULL, NULL, NULL, NULL, session_id, NULL, count(*) AS calls,

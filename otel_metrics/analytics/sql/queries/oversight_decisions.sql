@@ -2,15 +2,20 @@
 -- Parameters: since, until (TIMESTAMP, UTC), limit (NULL: all).
 -- Returns: time, session_id, moderator_id, decision, kind, draft_hash (what was decided on), approved_hash (what it left;
 --   of an approval that tells no text the draft), delivered_hash (the session's last delivery from then on).
-WITH newest AS MATERIALIZED (
+-- First the time from which on they were made, so that texts of no others are read.
+WITH oldest AS MATERIALIZED (
+    SELECT min(time) - INTERVAL 1 MICROSECOND AS before
+    FROM (SELECT time FROM decisions($since, $until) ORDER BY time DESC LIMIT $limit)
+),
+newest AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY time DESC, session_id, kind) AS place, *
-    FROM decisions($since, $until)
-    QUALIFY $limit IS NULL OR place <= $limit
+    FROM (FROM decisions((SELECT before FROM oldest), $until) ORDER BY time DESC, session_id, kind LIMIT $limit)
 ),
 stages AS (
     SELECT session_id, stage, end_time, text_hash
     FROM processing_metrics
-    WHERE session_id IN (SELECT session_id FROM newest) AND stage IN ('ai_processing', 'user_delivery') AND success
+    WHERE session_id IN (SELECT session_id FROM newest)
+        AND session_id BETWEEN (SELECT min(session_id) FROM newest) AND (SELECT max(session_id) FROM newest) AND stage IN ('ai_processing', 'user_delivery') AND success
 ),
 joined AS (
     SELECT
