@@ -12,8 +12,9 @@ import duckdb
 
 from otel_metrics.analytics.cold import MOVING, quoted, view_of, view_of_nothing
 from otel_metrics.analytics.columns import TABLES
+from otel_metrics.analytics.drawn import DrawnTables
 from otel_metrics.analytics.hot import Progress, create_tables, load
-from otel_metrics.analytics.statements import PRELUDE, VIEWS
+from otel_metrics.analytics.statements import PRELUDE, VIEWS, parameters_of
 from otel_metrics.errors import StoreDamaged
 from otel_metrics.store.accounts import Account
 from otel_metrics.store.layout import StoreLayout
@@ -53,6 +54,7 @@ class Engine:
         self._segments: list[Segment] = []
         self._faults: list[str] = []
         self.connection, _ = _opened([], None)
+        self._drawn = DrawnTables(self.connection)
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Brings over what has come or changed since the last time, as of one moment; nothing if there is no database."""
@@ -75,6 +77,8 @@ class Engine:
                 self._manifest = _manifest(counters)
             elif counters["deletions"] != self._deletions:
                 self._empty()
+            if (counters["seq"], counters["deletions"]) != (self._seq, self._deletions):
+                self._drawn.forget()
             self._deletions = counters["deletions"]
             for table in TABLES.values():
                 if table.whole:
@@ -95,6 +99,7 @@ class Engine:
         """Another DuckDB over the segments that there are now: one that is open can not be given further files."""
         before = self.connection
         self.connection, self._faults = _opened(segments, layout)
+        self._drawn = DrawnTables(self.connection)
         self._segments = segments
         before.close()
         self._seq = 0
@@ -139,7 +144,10 @@ class Engine:
                 raise StoreDamaged(fault, "a sound Parquet file", REPAIR)
 
     def _run(self, statement: str, parameters: dict[str, Any] | None) -> Rows:
-        cursor = self.connection.execute(statement, parameters or {})
+        given = parameters or {}
+        self._drawn.draw(statement, given)
+        own = {name: given[name] for name in parameters_of(statement) if name in given}
+        cursor = self.connection.execute(statement, own)
         return Rows([column[0] for column in cursor.description or ()], cursor.fetchall())
 
     def _fault_behind(self, error: duckdb.Error) -> str:

@@ -2,7 +2,7 @@
 -- Parameters: since, until (TIMESTAMP, UTC).
 -- Returns: sessions (with a stage or a correction in the window), corrected, rate (percent; NULL without sessions).
 WITH touched AS (
-    SELECT key_of(session_id) AS session FROM processing_metrics WHERE end_time > $since AND end_time <= $until
+    SELECT session FROM drawn_sessions
     UNION
     SELECT key_of(session_id) FROM correction_metrics WHERE timestamp > $since AND timestamp <= $until
 ),

@@ -1,13 +1,7 @@
 -- What: sessions of a window and how many were corrected, once by model, by prompt version, by intent and by day.
 -- Parameters: since, until, back (how far back drafts and sessions are looked for; TIMESTAMP, UTC), zone.
 -- Returns: dimension ('model', 'prompt_version', 'intent', 'day'), name (NULL: not known), sessions, corrected.
-WITH ran AS (
-    SELECT key_of(session_id) AS session, min(end_time) AS first_at
-    FROM processing_metrics
-    WHERE end_time > $since AND end_time <= $until
-    GROUP BY session
-),
-made AS (
+WITH made AS (
     SELECT
         key_of(session_id) AS session, min(timestamp) AS first_at, bool_or(correction_type <> 'rejection') AS corrected,
         max(model) AS model, max(prompt_version) AS prompt_version, max(intent) AS intent
@@ -17,9 +11,9 @@ made AS (
 ),
 touched AS (
     SELECT
-        session, least(r.first_at, m.first_at) AS first_at, coalesce(m.corrected, false) AS corrected, m.model,
+        session, least(r.first_end, m.first_at) AS first_at, coalesce(m.corrected, false) AS corrected, m.model,
         m.prompt_version, m.intent
-    FROM ran AS r FULL JOIN made AS m USING (session)
+    FROM drawn_sessions AS r FULL JOIN made AS m USING (session)
 ),
 cases AS (
     SELECT
@@ -28,8 +22,8 @@ cases AS (
         coalesce(s.intent, d.intent, t.intent) AS intent,
         timezone($zone, timezone('UTC', t.first_at))::DATE AS day
     FROM touched AS t
-    LEFT JOIN last_drafts($back, $until) AS d USING (session)
-    LEFT JOIN session_facts($back, $until) AS s USING (session)
+    LEFT JOIN drawn_drafts AS d USING (session)
+    LEFT JOIN drawn_facts AS s USING (session)
 )
 SELECT
     CASE

@@ -7,7 +7,7 @@
 WITH stages AS NOT MATERIALIZED (
     SELECT
         key_of(session_id) AS session, stage, span_id, parent_span_id, elapsed_ms(start_time, end_time) AS worked_ms,
-        speech_seconds, success
+        speech_seconds
     FROM processing_metrics
     WHERE end_time > $since AND end_time <= $until
 ),
@@ -25,11 +25,11 @@ SELECT
         WHERE timestamp > $since AND timestamp <= $until AND voice_transcription_time_ms >= 0
             AND key_of(session_id) NOT IN (SELECT session FROM spoken)
     ) AS transcription_s,
-    (SELECT count(DISTINCT session) FROM stages) AS sessions,
+    (SELECT count(*) FROM drawn_sessions) AS sessions,
     (SELECT count(*) FROM ended WHERE outcome = 'delivered')
     + (
-        SELECT count(DISTINCT session)
-        FROM stages
+        SELECT count(*)
+        FROM drawn_sessions
         ANTI JOIN ended USING (session)
-        WHERE stage = 'user_delivery' AND success
+        WHERE answered_at IS NOT NULL
     ) AS delivered;

@@ -3,27 +3,19 @@
 -- Parameters: since, until (TIMESTAMP, UTC).
 -- Returns: total_requests (sessions with a stage in the window), overall_success_rate (percent of those stages),
 --   avg_total_processing_time_ms (mean over those sessions of last end - first start over all their stages).
-WITH inside AS (
-    SELECT
-        session_id, min(start_time) AS first_start, max(end_time) AS last_end, count(*) AS stages,
-        count(*) FILTER (success) AS succeeded
+WITH outside AS (
+    SELECT key_of(session_id) AS session, min(start_time) AS first_start, max(end_time) AS last_end
     FROM processing_metrics
-    WHERE end_time > $since AND end_time <= $until
-    GROUP BY session_id
-),
-outside AS (
-    SELECT session_id, min(start_time) AS first_start, max(end_time) AS last_end
-    FROM processing_metrics
-    WHERE (end_time <= $since OR end_time > $until) AND session_id IN (SELECT session_id FROM inside)
-    GROUP BY session_id
+    WHERE (end_time <= $since OR end_time > $until) AND key_of(session_id) IN (SELECT session FROM drawn_sessions)
+    GROUP BY session
 ),
 totals AS (
     SELECT
         i.stages, i.succeeded,
         epoch_us(greatest(i.last_end, coalesce(o.last_end, i.last_end)))
         - epoch_us(least(i.first_start, coalesce(o.first_start, i.first_start))) AS total_us
-    FROM inside AS i
-    LEFT JOIN outside AS o ON o.session_id = i.session_id
+    FROM drawn_sessions AS i
+    LEFT JOIN outside AS o USING (session)
 )
 SELECT
     count(*) AS total_requests,

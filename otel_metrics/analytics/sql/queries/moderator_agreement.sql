@@ -4,7 +4,7 @@
 --   moderator about an item the first counts: it is the one least likely to follow the other's.
 WITH found AS NOT MATERIALIZED (
     SELECT session, moderator_id, decision, reviewed_at, message_id
-    FROM reviews($since, $until, $back)
+    FROM drawn_reviews
     WHERE moderator_id IS NOT NULL AND decision IS NOT NULL
 ),
 shared_sessions AS (
@@ -18,7 +18,7 @@ by_session AS (
 messages AS (
     SELECT f.session, s.chat_id, f.message_id, f.moderator_id, f.decision, f.reviewed_at
     FROM found AS f
-    JOIN session_facts($back, $until) AS s USING (session)
+    JOIN drawn_facts AS s USING (session)
     WHERE f.message_id IS NOT NULL AND s.chat_id <> 0
 ),
 shared_messages AS (

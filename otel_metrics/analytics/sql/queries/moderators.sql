@@ -16,8 +16,8 @@ originals AS (
 ),
 found AS (
     SELECT r.moderator_id, r.decision, r.reviewed_at, r.review_ms, coalesce(d.draft_length, o.length, f.length) AS draft_length
-    FROM reviews($since, $until, $back) AS r
-    LEFT JOIN last_drafts($back, $until) AS d USING (session)
+    FROM drawn_reviews AS r
+    LEFT JOIN drawn_drafts AS d USING (session)
     LEFT JOIN originals AS o USING (session)
     LEFT JOIN finals AS f USING (session)
 ),

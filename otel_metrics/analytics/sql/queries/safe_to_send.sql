@@ -7,15 +7,11 @@ WITH decisions AS (
     SELECT
         session, bool_or(decision = 'approved') AS approved, bool_or(corrected OR decision <> 'approved') AS changed,
         count(*) AS reviews, sum(review_ms) AS review_ms
-    FROM reviews($since, $until, $back)
+    FROM drawn_reviews
     WHERE decision IS NOT NULL
     GROUP BY session
 ),
-arrived AS (
-    SELECT DISTINCT key_of(session_id) AS session
-    FROM processing_metrics
-    WHERE stage = 'user_delivery' AND success AND end_time > $since AND end_time <= $until
-),
+arrived AS (SELECT session FROM drawn_sessions WHERE answered_at IS NOT NULL),
 made AS (
     SELECT key_of(session_id) AS session, max(intent) AS intent, max(prompt_version) AS prompt_version
     FROM correction_metrics
@@ -29,8 +25,8 @@ cases AS (
         r.approved, r.changed, s.outcome IS NOT NULL OR a.session IS NOT NULL AS over,
         coalesce(s.outcome = 'delivered', a.session IS NOT NULL) AS delivered, r.reviews, r.review_ms
     FROM decisions AS r
-    JOIN last_drafts($back, $until) AS d USING (session)
-    LEFT JOIN session_facts($back, $until) AS s USING (session)
+    JOIN drawn_drafts AS d USING (session)
+    LEFT JOIN drawn_facts AS s USING (session)
     LEFT JOIN arrived AS a USING (session)
     LEFT JOIN made AS m USING (session)
     WHERE d.drafted

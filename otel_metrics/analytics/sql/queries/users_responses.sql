@@ -6,23 +6,15 @@
 --   oldest} of those ended without an answer, outcome 'open' of those that may still get one), within (list of {limit_ms,
 --   sessions: those begun at least so long ago, answered: of them in that time}).
 WITH begun AS (
-    SELECT session_id, started_at, ended_at, outcome FROM sessions WHERE started_at > $since AND started_at <= $until
-),
-stages AS (
-    SELECT
-        session_id, min(start_time) FILTER (stage = 'query_received') AS asked_at,
-        min(end_time) FILTER (stage = 'user_delivery' AND success) AS answered_at, max(end_time) AS active_at
-    FROM processing_metrics
-    WHERE end_time > $since AND end_time <= $until
-    GROUP BY session_id
+    SELECT key_of(session_id) AS session, started_at, ended_at, outcome FROM sessions WHERE started_at > $since AND started_at <= $until
 ),
 asked AS (
     SELECT
-        b.ended_at, b.outcome, b.started_at, greatest(b.started_at, coalesce(s.active_at, b.started_at)) AS active_at,
+        b.ended_at, b.outcome, b.started_at, greatest(b.started_at, coalesce(s.last_end, b.started_at)) AS active_at,
         coalesce(s.asked_at, b.started_at) AS asked_at, s.answered_at,
         greatest(0, elapsed_ms(coalesce(s.asked_at, b.started_at), s.answered_at)) AS response_ms
     FROM begun AS b
-    LEFT JOIN stages AS s USING (session_id)
+    LEFT JOIN drawn_sessions AS s USING (session)
 ),
 unanswered AS (
     SELECT

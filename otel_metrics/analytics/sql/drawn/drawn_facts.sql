@@ -1,11 +1,11 @@
--- What: what was said of sessions when they were created and ended, for those that began in (back, until].
+-- What: what was said of sessions when they were created and ended, for those that began in ($back, $until].
 -- Parameters: back, until (TIMESTAMP, UTC).
 -- Returns: session (`key_of` its id), chat_id, intent, prompt_version, outcome; one row each.
-CREATE MACRO session_facts(back, until) AS TABLE
+CREATE OR REPLACE TEMP TABLE drawn_facts AS
 WITH told AS NOT MATERIALIZED (
     SELECT key_of(session_id) AS session, chat_id, intent, prompt_version, outcome
     FROM sessions
-    WHERE started_at > back AND started_at <= until
+    WHERE started_at > $back AND started_at <= $until
 ),
 several AS MATERIALIZED (SELECT session FROM told GROUP BY session HAVING count(*) > 1)
 SELECT session, chat_id, intent, prompt_version, outcome FROM told ANTI JOIN several USING (session)

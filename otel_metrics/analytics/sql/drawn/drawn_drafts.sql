@@ -1,9 +1,9 @@
--- What: the drafts of sessions: the last ai_processing stage of each that ended in (back, until].
+-- What: the drafts of sessions: the last ai_processing stage of each that ended in ($back, $until].
 -- Parameters: back, until (TIMESTAMP, UTC).
 -- Returns: session (`key_of` its id), drafted_at, model, prompt_version, intent, draft_length (characters), drafted (one of
 --   them succeeded). Of stages that ended at once the greatest in the order of the struct's fields counts, so that the
 --   answer is always the same. Most sessions have one draft: only the others are sorted.
-CREATE MACRO last_drafts(back, until) AS TABLE
+CREATE OR REPLACE TEMP TABLE drawn_drafts AS
 WITH runs AS NOT MATERIALIZED (
     SELECT
         key_of(session_id) AS session, success,
@@ -12,7 +12,7 @@ WITH runs AS NOT MATERIALIZED (
             'intent': intent, 'output_length': output_length
         } AS draft
     FROM processing_metrics
-    WHERE stage = 'ai_processing' AND end_time > back AND end_time <= until
+    WHERE stage = 'ai_processing' AND end_time > $back AND end_time <= $until
 ),
 several AS MATERIALIZED (SELECT session FROM runs GROUP BY session HAVING count(*) > 1)
 SELECT

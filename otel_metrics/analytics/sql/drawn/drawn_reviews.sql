@@ -4,21 +4,21 @@
 --   review_ms, message_id, corrected (the session has a correction or rejection by anybody).
 -- A decision is the metadata's; else what the moderator did in the session; else an approval, where the stage succeeded and
 -- nobody corrected the session.
-CREATE MACRO reviews(since, until, back) AS TABLE
+CREATE OR REPLACE TEMP TABLE drawn_reviews AS
 WITH stages AS (
     SELECT
         key_of(session_id) AS session, nullif(moderator_id, 0) AS moderator_id, decision, success, end_time AS reviewed_at,
         elapsed_ms(start_time, end_time) AS review_ms,
         nullif(json_extract_string(CASE WHEN contains(metadata, '"message_id"') AND json_valid(metadata) THEN metadata END, '$.message_id'), '') AS message_id
     FROM processing_metrics
-    WHERE stage = 'admin_review' AND end_time > since AND end_time <= until
+    WHERE stage = 'admin_review' AND end_time > $since AND end_time <= $until
 ),
 made AS (
     SELECT
         key_of(session_id) AS session, nullif(admin_user_id, 0) AS moderator_id, bool_or(correction_type = 'rejection') AS rejected,
         max(timestamp) AS reviewed_at, sum(processing_time_ms)::DOUBLE AS review_ms, min(nullif(message_id, '')) AS message_id
     FROM correction_metrics
-    WHERE timestamp > back AND timestamp <= until
+    WHERE timestamp > $back AND timestamp <= $until
     GROUP BY ALL
 ),
 touched AS (SELECT DISTINCT session FROM made)
@@ -37,4 +37,4 @@ UNION ALL
 SELECT m.session, m.moderator_id, CASE WHEN m.rejected THEN 'rejected' ELSE 'edited' END, m.reviewed_at, m.review_ms, m.message_id, true
 FROM made AS m
 ANTI JOIN stages AS s ON s.session = m.session AND s.moderator_id IS NOT DISTINCT FROM m.moderator_id
-WHERE m.reviewed_at > since;
+WHERE m.reviewed_at > $since;
