@@ -7,6 +7,7 @@ WITH outside AS (
     SELECT key_of(session_id) AS session, min(start_time) AS first_start, max(end_time) AS last_end
     FROM processing_metrics
     WHERE (end_time <= $since OR end_time > $until) AND key_of(session_id) IN (SELECT session FROM drawn_sessions)
+        AND session_id BETWEEN (SELECT low FROM drawn_bounds) AND (SELECT high FROM drawn_bounds)
     GROUP BY session
 ),
 totals AS (
