@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
+
 from otel_metrics.analytics.columns import TABLES, Table
 from otel_metrics.store.moving import TIME_OF
 from otel_metrics.store.segments import Segment
@@ -10,23 +12,36 @@ from otel_metrics.store.segments import Segment
 COPY_OPTIONS = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, USE_TMP_FILE false"
 
 
-def view_of(table: Table, folder: Path, segments: Sequence[Segment]) -> str:
-    """The statement that makes `cold.<table>` over the files of its segments; an empty one where there are none."""
-    names = ", ".join(table.all_columns)
-    if not segments:
-        return f"CREATE VIEW cold.{table.name} AS SELECT {names} FROM hot.{table.name} WHERE false"
-    return f"CREATE VIEW cold.{table.name} AS {unpacked(table, [folder / one.name for one in segments])}"
+def make_view(connection: duckdb.DuckDBPyConnection, table: Table, folder: Path, segments: Sequence[Segment]) -> None:
+    """Makes `cold.<table>` over the files of its segments; an empty one where there are none."""
+    files = [folder / one.name for one in segments]
+    rows = (
+        unpacked(table, files, alike=_are_alike(connection, files)) if files else f"FROM hot.{table.name} WHERE false"
+    )
+    connection.execute(f"CREATE VIEW cold.{table.name} AS {rows}")
 
 
-def unpacked(table: Table, files: Sequence[Path]) -> str:
+def unpacked(table: Table, files: Sequence[Path], *, alike: bool = False) -> str:
     """The SELECT of whole rows, with all their columns, over files of segments. The worker has empty hot tables."""
-    rows = f"FROM hot.{table.name} WHERE false UNION ALL BY NAME FROM {scan(files)}"
+    rows = f"FROM hot.{table.name} WHERE false UNION ALL BY NAME FROM {scan(files, alike=alike)}"
     return f"SELECT {_unpacked(table)} FROM ({rows})"
 
 
-def scan(files: Sequence[Path]) -> str:
-    """The files of segments as a table. Older ones may lack columns that were added since: they are NULL there."""
-    return f"read_parquet([{', '.join(map(quoted, files))}], union_by_name = true)"
+def scan(files: Sequence[Path], *, alike: bool = False) -> str:
+    """The files of segments as a table. Older ones may lack columns that were added since: they are NULL there.
+
+    Where all files are `alike`, DuckDB is not asked to compare their columns for every statement.
+    """
+    return f"read_parquet([{', '.join(map(quoted, files))}], union_by_name = {not alike})"
+
+
+def _are_alike(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> bool:
+    """Whether files have the same columns in the same order."""
+    (kinds,) = connection.execute(
+        "SELECT count(DISTINCT columns) FROM (SELECT file_name, list({'name': name, 'type': type}) AS columns "
+        f"FROM parquet_schema([{', '.join(map(quoted, files))}]) GROUP BY file_name)"
+    ).fetchall()[0]
+    return kinds == 1  # type: ignore[no-any-return]
 
 
 def view_of_nothing(table: Table, fault: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from otel_metrics.analytics.cold import MOVING, quoted, view_of, view_of_nothing
+from otel_metrics.analytics.cold import MOVING, make_view, quoted, view_of_nothing
 from otel_metrics.analytics.columns import TABLES
 from otel_metrics.analytics.drawn import DrawnTables
 from otel_metrics.analytics.hot import Progress, create_tables, load
@@ -200,7 +200,7 @@ def _opened(segments: Sequence[Segment], layout: StoreLayout | None) -> tuple[du
     for table in MOVING:
         own = [one for one in segments if one.table == table.name]
         try:
-            connection.execute(view_of(table, folder, own))
+            make_view(connection, table, folder, own)
         except duckdb.Error as error:
             known = missing_or_broken(layout, own) if layout else {}
             fault = next(iter(known.values()), f"a segment in {folder} can not be read ({str(error).splitlines()[0]})")
