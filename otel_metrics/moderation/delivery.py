@@ -64,6 +64,7 @@ class Delivery:
         service = get_metrics_service()
         kit = service.kit
         failed = self._failed or error is not None
+        going_down = error is not None and not isinstance(error, Exception)
         if self._stage is None and not failed:
             failed = True
             if self._preparing is not None:
@@ -80,7 +81,6 @@ class Delivery:
                 stage.__exit__(kind, error, trace)
                 kind = error = trace = None
         self.outcome = (SessionOutcome.FAILED if failed else SessionOutcome.DELIVERED).value
-        going_down = error is not None and not isinstance(error, Exception)
         if not (failed and (self._may_retry or going_down)):
             service.end_session(self._facts.session_id, self.outcome)
 

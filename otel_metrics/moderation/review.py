@@ -42,6 +42,7 @@ class Review:
         self._moderator = admin_user_id
         self._metadata = metadata
         self._stage: ProcessingTimer | None = None
+        self._is_open = False
         self.decision: str | None = None
 
     def __enter__(self) -> Self:
@@ -60,12 +61,14 @@ class Review:
         self._stage.__enter__()
         if kit is not None and number and self._stage.span is not None:
             self._stage.span.set_attribute(names.MODERATOR, kit.hasher.hash("moderator", number))
+        self._is_open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         stage = self._stage
+        self._is_open = False
         if stage is not None:
             if self.decision is None and error is None:
                 stage.metadata["decision"] = "unfinished"
@@ -130,7 +133,7 @@ class Review:
 
     def _decide(self, decision: str, text: str | None) -> None:
         stage, facts = self._stage, self._facts
-        if stage is None or not self._may_decide(decision):
+        if not self._may_decide(decision) or stage is None:
             return
         kit = get_metrics_service().kit
         self.decision = stage.metadata["decision"] = decision
@@ -150,7 +153,7 @@ class Review:
         stage.close()
 
     def _may_decide(self, decision: str) -> bool:
-        if self._stage is not None and self.decision is None:
+        if self._is_open and self.decision is None:
             return True
         kit = get_metrics_service().kit
         if kit is not None:
