@@ -26,6 +26,7 @@ SELECT
     s.session, s.moderator_id,
     CASE
         WHEN s.decision IN ('approved', 'edited', 'rejected') THEN s.decision
+        WHEN s.decision IN ('unfinished', 'escalated') THEN NULL
         WHEN m.session IS NOT NULL THEN CASE WHEN m.rejected THEN 'rejected' ELSE 'edited' END
         WHEN s.success AND t.session IS NULL THEN 'approved'
     END AS decision,
