@@ -50,6 +50,10 @@ class Sessions:
             kit.guard.caught("create_session", error)
         return session_id
 
+    def has_ended(self, session_id: str) -> bool:
+        """Whether this process has ended the session, as far as it remembers."""
+        return session_id in self._ended
+
     def end(self, session_id: str, outcome: str) -> None:
         """Ends a session: emits its root span, backdated to the session's start. Another end of it changes nothing."""
         kit = self._kit

@@ -18,6 +18,7 @@ from otel_metrics.settings import Settings, load, rotate_at_bytes
 from otel_metrics.store.journal import Journal
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.ledger import JournalLedger
+from otel_metrics.telemetry.calls import CallObserver, tell_end, watch
 from otel_metrics.telemetry.readable import links_as_json
 
 _WRITTEN_TO = "_otel_metrics_written_to"  # the name under which a span carries the store that has it
@@ -36,6 +37,7 @@ class StoreSpanExporter(SpanExporter):
         self._limit = settings.text_limit
         self._own = ledger is None
         self.ledger = ledger or _ledger_of(settings)
+        self.calls: CallObserver | None = None
 
     def follow(self, other: "StoreSpanExporter") -> None:
         """Writes into the other one's store from now on: a process that has a service has one store."""
@@ -185,10 +187,12 @@ class StoreSpanProcessor(SpanProcessor):
         context = get_current() if parent_context is None else parent_context
         record = context.get(names.STAGE_CONTEXT)
         if not isinstance(record, ProcessingMetric):
+            watch(self.exporter.calls, span, context)
             return
         if record.span_id:
             if names.SESSION_ID not in (span.attributes or {}):
                 span.set_attribute(names.SESSION_ID, record.session_id)
+            watch(self.exporter.calls, span, context)
             return
         started = span.get_span_context()
         pending.tie(record, started.span_id, int(started.trace_flags), span.start_time or 0)
@@ -201,6 +205,7 @@ class StoreSpanProcessor(SpanProcessor):
             self.exporter.write(span)
         except Exception as error:
             self.exporter.ledger.lost("fault_in_exporter", error)
+        tell_end(self.exporter.calls, span)
 
     def shutdown(self) -> None:
         """Nothing is held back."""
