@@ -13,6 +13,11 @@ API_KEY = "sk-loopback-0123456789abcdef"
 TOKENS = (120, 30)
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # many calls may come at once
+    daemon_threads = True
+
+
 class ModelApi:
     """Answers by what `fault` says: "", an HTTP status, "malformed", "odd usage", "no usage", "cut" or "tool". Use it in `with`.
 
@@ -26,8 +31,7 @@ class ModelApi:
         self.requests: list[Json] = []
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
@@ -104,7 +108,7 @@ def _chat(asked: Json, fault: str | int) -> Json:
         call = {
             "id": "call_1",
             "type": "function",
-            "function": {"name": "look_up", "arguments": '{"q": "%s"}' % SECRET_ANSWER},
+            "function": {"name": "look_up", "arguments": json.dumps({"q": SECRET_ANSWER})},
         }
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
     return {
