@@ -77,6 +77,8 @@ class StoreSpanExporter(SpanExporter):
         if isinstance(record, SessionEnd):
             _complete_root(record, span, context)
             return self.ledger.append(record)
+        if record is not None:
+            return True
         attributes = span.attributes or {}
         session_id = attributes.get(names.SESSION_ID) or _session_of_trace(context.trace_id)
         if session_id:

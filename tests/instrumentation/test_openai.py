@@ -15,7 +15,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from support.desk import desk
-from support.openai_api import API_KEY, SECRET_ANSWER, TOKENS, ModelApi
+from support.openai_api import API_KEY, QUESTION, SECRET_ANSWER, TOKENS, ModelApi
 from support.stores import lines, only_row, rows
 
 import otel_metrics
@@ -27,7 +27,6 @@ from otel_metrics.testing import temporary_service
 openai = pytest.importorskip("openai")
 instrumentation = pytest.importorskip("opentelemetry.instrumentation.genai.openai")
 
-QUESTION = "the-text-that-a-user-asked"
 MODEL = "gpt-4o-mini"
 PRICE = 120 * 0.15e-6 + 30 * 0.6e-6
 

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 Json = dict[str, Any]
+QUESTION = "the-text-that-a-user-asked"
 SECRET_ANSWER = "the-text-that-a-model-wrote"
 API_KEY = "sk-loopback-0123456789abcdef"
 TOKENS = (120, 30)
