@@ -22,6 +22,7 @@ from otel_metrics.process import (
 
 if TYPE_CHECKING:
     from otel_metrics.model.records import CorrectionMetric, ProcessingMetric, SystemMetric
+    from otel_metrics.moderation import ModerationItem
     from otel_metrics.recording.logger import StructuredLogger
     from otel_metrics.recording.timer import ProcessingTimer
     from otel_metrics.service import MetricsService
@@ -32,6 +33,7 @@ _HOMES = {
     "CorrectionMetric": "model.records",
     "MetricsService": "service",
     "MetricsStorage": "store.tables",
+    "ModerationItem": "moderation",
     "ProcessingMetric": "model.records",
     "ProcessingTimer": "recording.timer",
     "StoreSpanExporter": "telemetry.exporter",
@@ -46,6 +48,7 @@ __all__ = [
     "CorrectionType",
     "MetricsService",
     "MetricsStorage",
+    "ModerationItem",
     "ProcessingMetric",
     "ProcessingStage",
     "ProcessingTimer",

@@ -3,6 +3,7 @@
     OtelMetricsError            1  (never raised itself)
     ├── SettingError            2  also a ValueError: a setting or an argument is not usable
     ├── QueryError              2  the SQL, a table name or a time is not acceptable
+    ├── ItemError               2  also a ValueError: a string is no moderation item of ours
     ├── MissingExtra            2  an optional dependency is not installed
     ├── StoreError              1  the store can not do this now
     │   ├── StoreDamaged        3  a file of the store is not what it should be
@@ -36,6 +37,12 @@ class SettingError(OtelMetricsError, ValueError):
 
 class QueryError(OtelMetricsError, ValueError):
     """A question to the store is not acceptable: not one reading statement, an unknown table, a broken time."""
+
+    exit_status = 2
+
+
+class ItemError(OtelMetricsError, ValueError):
+    """A string can not be opened as a moderation item. The message holds nothing of what the string holds."""
 
     exit_status = 2
 

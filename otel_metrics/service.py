@@ -86,7 +86,7 @@ class MetricsService:
         journal.forwards = forwarder is not None
         self._close_telemetry, self._flush_telemetry = telemetry.close, telemetry.flush
         self.kit = RecordingKit(
-            telemetry.stages or ApiStageSpans(telemetry.tracer, hasher, guard), telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter), hasher,
+            telemetry.stages or ApiStageSpans(telemetry.tracer, telemetry.root_tracer, hasher, guard), telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter), hasher,
             self._clock, guard, telemetry.sampled, settings.text_limit, settings.capture_content,
         )  # fmt: skip
         self._sessions = Sessions(self.kit)

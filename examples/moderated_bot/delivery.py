@@ -1,15 +1,13 @@
-"""The last steps of a session: the final answer is made, sent to the user, and the session ended."""
+"""The last step of a session: the answer that a moderator let through is sent to the user."""
 
 from __future__ import annotations
 
 from telegram import Bot
-from telegram.constants import MessageLimit
 from telegram.error import TelegramError
 
-from otel_metrics import ProcessingStage, end_session, timer
+from otel_metrics import ModerationItem
 
 from .notes import Notes
-from .review_queue import Review
 
 
 class Delivery:
@@ -19,21 +17,12 @@ class Delivery:
         self._user_bot = user_bot
         self._notes = notes
 
-    async def deliver(self, review: Review, text: str) -> str:
+    async def deliver(self, item: ModerationItem) -> str:
         """Give the user the answer; returns the session's outcome, delivered or failed."""
-        session_id = review.session_id
-        with (
-            timer(*review.ids, ProcessingStage.FINAL_RESPONSE) as final,
-            self._notes.stage(session_id, "final_response"),
-        ):
-            answer = text.strip()[: MessageLimit.MAX_TEXT_LENGTH]
-            final.metadata["message_length"] = len(answer)
         try:
-            with timer(*review.ids, ProcessingStage.USER_DELIVERY), self._notes.stage(session_id, "user_delivery"):
-                await self._user_bot.send_message(review.chat_id, answer)
-        except TelegramError:  # the timer has recorded it; a user may have blocked the bot meanwhile
-            outcome = "failed"
-        else:
-            outcome = "delivered"
-        end_session(session_id, outcome)
-        return outcome
+            with self._notes.stage(item.session_id, "user_delivery"):
+                async with item.delivery(item.text):
+                    await self._user_bot.send_message(str(item.chat_id), item.text or "")
+        except TelegramError:  # it is recorded; a user may have blocked the bot meanwhile
+            return "failed"
+        return "delivered"

@@ -12,17 +12,7 @@ from telegram.constants import MessageLimit
 from telegram.error import TelegramError
 from telegram.ext import Application, ApplicationBuilder, CallbackQueryHandler, ContextTypes, MessageHandler, filters
 
-from otel_metrics import (
-    CorrectionType,
-    ProcessingStage,
-    end_session,
-    get_logger,
-    record_correction,
-    record_stage,
-    record_system_metric,
-    shutdown,
-    timer,
-)
+from otel_metrics import CorrectionType, ProcessingStage, get_logger, record_system_metric, shutdown
 
 from .assistant import Transcriber, polish
 from .delivery import Delivery
@@ -45,8 +35,8 @@ def read_correction(text: str) -> tuple[CorrectionType, str]:
     """A moderator's text is the better answer; a leading hashtag may say what kind of correction it is."""
     tag, _, rest = text.partition(" ")
     if tag in HASHTAGS:
-        return HASHTAGS[tag], rest
-    return CorrectionType.TEXT_CORRECTION, text
+        return HASHTAGS[tag], rest.strip()
+    return CorrectionType.TEXT_CORRECTION, text.strip()
 
 
 class ModeratorBot:
@@ -82,11 +72,11 @@ class ModeratorBot:
 
     async def _show(self, bot: Bot, review: Review) -> None:
         async with self._showing:
-            text = f"{review.question}\n\n{review.draft}"[: MessageLimit.MAX_TEXT_LENGTH]
+            text = f"{review.question}\n\n{review.item.draft}"[: MessageLimit.MAX_TEXT_LENGTH]
             card = await bot.send_message(self._chat, text, reply_markup=BUTTONS)
-            shown_at = time.time()
-            self._queue.show(review.session_id, card.message_id, shown_at)
-            self._record_wait(review, ProcessingStage.MODERATION_QUEUE, review.enqueued_at, shown_at)
+            review.item.take()  # the wait is over; the review begins here, whoever answers and when
+            self._notes.write("shown", session=review.item.session_id)
+            self._queue.show(review, card.message_id)
         record_system_metric("reviews_waiting", len(self._queue.waiting()), tags={"bot": "moderators"})
 
     async def on_button(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
@@ -100,13 +90,16 @@ class ModeratorBot:
             return
         with suppress(TelegramError):  # too old to be answered is not too old to count
             await query.answer()
+        with review.item.review(query.from_user.id) as verdict:
+            self._notes.write("decided", session=review.item.session_id)
+            if query.data == "approve":
+                verdict.approve()
+            else:
+                verdict.reject()
+                self._note_correction(review, CorrectionType.REJECTION, query.from_user.id)
         if query.data == "approve":
-            self._record_review(review, "approved")
-            await self._finish(context.bot, review, review.draft)
+            await self._finish(context.bot, review)
         else:
-            self._record_review(review, "rejected")
-            self._record_correction(review, CorrectionType.REJECTION, query.from_user.id, review.card_id, "")
-            end_session(review.session_id, "rejected")
             await self._settle(context.bot, review, "rejected")
 
     async def on_text(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
@@ -118,14 +111,17 @@ class ModeratorBot:
         review = await self._claim_replied(message)
         if review is None:
             return
-        with (
-            timer(*review.ids, ProcessingStage.CORRECTION_PROCESSING) as processing,
-            self._notes.stage(review.session_id, "correction_processing"),
-        ):
-            processing.metadata["input"] = "text"
-            kind, corrected = read_correction(message.text)
-            self._record_correction(review, kind, message.from_user.id, message.message_id, corrected)
-        await self._finish(context.bot, review, corrected)
+        session_id = review.item.session_id
+        with review.item.review(message.from_user.id) as verdict:
+            self._notes.write("decided", session=session_id)
+            with (
+                verdict.timer(ProcessingStage.CORRECTION_PROCESSING, input="text"),
+                self._notes.stage(session_id, "correction_processing"),
+            ):
+                kind, corrected = read_correction(message.text)
+                verdict.edit(corrected, kind, message_id=message.message_id)
+                self._note_correction(review, kind, message.from_user.id)
+        await self._finish(context.bot, review)
 
     async def on_voice(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         """A voice reply to a draft is transcribed, polished by the AI, and then the better answer."""
@@ -136,31 +132,29 @@ class ModeratorBot:
         review = await self._claim_replied(message)
         if review is None:
             return
-        with (
-            timer(*review.ids, ProcessingStage.CORRECTION_PROCESSING) as processing,
-            self._notes.stage(review.session_id, "correction_processing"),
-        ):
-            processing.metadata["input"] = "voice"
-            began = time.perf_counter()
-            file = await message.voice.get_file()
-            spoken = await self._transcriber.transcribe(message.voice.file_id, await file.download_as_bytearray())
-            heard = time.perf_counter()
+        session_id = review.item.session_id
+        with review.item.review(message.from_user.id) as verdict:
+            self._notes.write("decided", session=session_id)
             with (
-                timer(*review.ids, ProcessingStage.CORRECTION_AI),
-                self._notes.stage(review.session_id, "correction_ai"),
+                verdict.timer(ProcessingStage.CORRECTION_PROCESSING, input="voice"),
+                self._notes.stage(session_id, "correction_processing"),
             ):
-                corrected = await polish(spoken)
-            self._record_correction(
-                review,
-                CorrectionType.VOICE_CORRECTION,
-                message.from_user.id,
-                message.message_id,
-                corrected,
-                voice_transcription_time_ms=round((heard - began) * 1000),
-                ai_correction_time_ms=round((time.perf_counter() - heard) * 1000),
-                transcription_quality="good",
-            )
-        await self._finish(context.bot, review, corrected)
+                began = time.perf_counter()
+                file = await message.voice.get_file()
+                spoken = await self._transcriber.transcribe(message.voice.file_id, await file.download_as_bytearray())
+                heard = time.perf_counter()
+                with verdict.timer(ProcessingStage.CORRECTION_AI), self._notes.stage(session_id, "correction_ai"):
+                    corrected = await polish(spoken)
+                verdict.edit(
+                    corrected,
+                    CorrectionType.VOICE_CORRECTION,
+                    message_id=message.message_id,
+                    voice_transcription_time_ms=round((heard - began) * 1000),
+                    ai_correction_time_ms=round((time.perf_counter() - heard) * 1000),
+                    transcription_quality="good",
+                )
+                self._note_correction(review, CorrectionType.VOICE_CORRECTION, message.from_user.id)
+        await self._finish(context.bot, review)
 
     async def _claim(self, card_id: int) -> Review | None:
         async with self._showing:  # a quick moderator may answer before the card's number is in the queue
@@ -171,12 +165,10 @@ class ModeratorBot:
         review = await self._claim(message.reply_to_message.message_id)
         if review is None:
             await message.reply_text(TOO_LATE)
-        else:
-            self._record_review(review, "edited")
         return review
 
-    async def _finish(self, bot: Bot, review: Review, answer: str) -> None:
-        outcome = await self._delivery.deliver(review, answer)
+    async def _finish(self, bot: Bot, review: Review) -> None:
+        outcome = await self._delivery.deliver(review.item)
         await self._settle(bot, review, outcome)
 
     async def _settle(self, bot: Bot, review: Review, outcome: str) -> None:
@@ -184,27 +176,8 @@ class ModeratorBot:
         text = f"{outcome}: {review.question}"[: MessageLimit.MAX_TEXT_LENGTH]
         await bot.edit_message_text(text, self._chat, review.card_id)
 
-    def _record_review(self, review: Review, decision: str) -> None:
-        self._record_wait(review, ProcessingStage.ADMIN_REVIEW, review.shown_at, time.time(), decision=decision)
-
-    def _record_wait(
-        self, review: Review, stage: ProcessingStage, started: float, ended: float, **metadata: Any
-    ) -> None:
-        """A wait is recorded when it is over: it began in another process, or in an earlier run of this one."""
-        record_stage(*review.ids, stage, start_time=started, end_time=ended, **metadata)
-        self._notes.write(
-            "stage", session=review.session_id, stage=stage.value, started=started, ended=ended, success=True
-        )
-
-    def _record_correction(
-        self, review: Review, kind: CorrectionType, moderator: int, message_id: int, corrected: str, **more: Any
-    ) -> None:
-        """What a moderator made of the draft, and how long it took from seeing the draft to having the text."""
-        took_ms = round((time.time() - review.shown_at) * 1000)
-        record_correction(review.session_id, moderator, str(message_id), kind, review.draft, corrected, took_ms, **more)
-        self._notes.write(
-            "correction", session=review.session_id, type=kind.value, moderator=moderator, took_ms=took_ms
-        )
+    def _note_correction(self, review: Review, kind: CorrectionType, moderator: int) -> None:
+        self._notes.write("correction", session=review.item.session_id, type=kind.value, moderator=moderator)
 
 
 def main() -> None:

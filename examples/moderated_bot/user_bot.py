@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from telegram import Update
+from telegram.constants import MessageLimit
 from telegram.ext import ApplicationBuilder, ContextTypes, MessageHandler, filters
 
-from otel_metrics import ProcessingStage, create_session, end_session, get_logger, shutdown, timer
+from otel_metrics import ModerationItem, ProcessingStage, create_session, end_session, get_logger, shutdown, timer
 
 from .assistant import Assistant, NoDraftError
 from .notes import Notes
@@ -49,7 +50,10 @@ class UserBot:
             return
 
         # No timer around this: putting an item on a queue takes no time, the wait is measured when it ends.
-        self._queue.put(session_id, user.id, chat.id, question, draft.text)
+        answer = draft.text.strip()[: MessageLimit.MAX_TEXT_LENGTH]
+        item = ModerationItem.create(*ids, message_id=message.message_id, draft=answer)
+        self._notes.write("enqueued", session=session_id)
+        self._queue.put(item, question)
         get_logger().info("draft_enqueued", "Draft waits for a moderator", session_id=session_id)
 
 

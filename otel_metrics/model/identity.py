@@ -58,6 +58,13 @@ def root_span_id_of(trace_id: int) -> int:
     return int.from_bytes(digest[:8], "big") or 1
 
 
+def wait_span_id_of(trace_id: int, start_ns: int) -> int:
+    """The id of the span of a draft's wait that began then, the same in every process: told twice it is still one wait."""
+    moment = (start_ns // 1000).to_bytes(8, "big", signed=True)
+    digest = hashlib.sha256(_PREFIX + b"wait/" + trace_id.to_bytes(16, "big") + moment).digest()
+    return int.from_bytes(digest[:8], "big") or 1
+
+
 def record_id(start_ns: int, span_id: int) -> str:
     """The key of a record: start in microseconds, then the span id; ordered by time, so that an index on it stays cheap."""
     return f"{start_ns // 1000 & 0xFFFFFFFFFFFFFF:014x}{span_id:016x}"

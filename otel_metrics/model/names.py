@@ -47,7 +47,9 @@ CORRECTION_EDIT_DISTANCE = "hitl.correction.edit_distance"  # word edit rate, 0 
 CORRECTION_SIMILARITY = "hitl.correction.similarity"  # 0 to 1, character level
 CORRECTION_ORIGINAL_LENGTH = "hitl.correction.original.length"  # characters
 CORRECTION_CORRECTED_LENGTH = "hitl.correction.corrected.length"  # characters
-REVIEW_DECISION = "hitl.review.decision"  # edited or rejected (approved has no correction)
+REVIEW_DECISION = "hitl.review.decision"  # approved, edited, rejected or escalated (an approval has no correction)
+APPROVAL = "hitl.delivery.approval"  # as_approved, differs, after_rejection or not_known
+DELIVERY_EVENT = "hitl.delivery.not_as_approved"  # the span event of a delivery that is not what was approved
 SATISFACTION = "hitl.review.satisfaction"  # 1 to 5
 TRANSCRIPTION = "hitl.transcription.duration"  # seconds
 
@@ -64,6 +66,7 @@ M_STAGE_RETRIES = "hitl.stage.retries"  # {retry}
 M_SESSION_DURATION = "hitl.session.duration"  # s, by outcome
 M_CORRECTIONS = "hitl.corrections"  # {correction}, by type
 M_REVIEW_DURATION = "hitl.review.duration"  # s, by decision
+M_DELIVERIES = "hitl.deliveries"  # {delivery}, by approval
 M_SATISFACTION = "hitl.review.satisfaction"  # 1
 M_WAIT = "hitl.moderation.wait.duration"  # s
 M_EMITTED = "hitl.records.emitted"  # {record}: emitted = stored + waiting + dropped, for each process

@@ -33,6 +33,9 @@ class Instruments:
         self.corrections = meter.create_counter(
             names.M_CORRECTIONS, "{correction}", "Corrections of drafts by moderators"
         )
+        self.deliveries = meter.create_counter(
+            names.M_DELIVERIES, "{delivery}", "Deliveries of moderated answers, by how they stand to what was approved"
+        )
         self.retries = meter.create_counter(names.M_STAGE_RETRIES, "{retry}", "Repeated tries of a stage")
 
 

@@ -1,6 +1,7 @@
 """Owns what all recording shares: the parts that the composition root chose, and the way from a session to its trace."""
 
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -34,8 +35,13 @@ class Ledger(Protocol):
 class StageSpans(Protocol):
     """How the spans of stages are made: a boundary, so that our own provider can do it faster than the SDK."""
 
-    def start(self, record: ProcessingMetric, parent: SpanContext, context: Context, start_ns: int) -> Span:
-        """Starts the span of a stage, fills the ids of its record and writes the line of its begin, unless it has ended."""
+    def start(
+        self, record: ProcessingMetric, parent: SpanContext, context: Context, start_ns: int, span_id: int = 0
+    ) -> Span:
+        """Starts the span of a stage, fills the ids of its record and writes the line of its begin, unless it has ended.
+
+        `span_id` is for a span whose id is known beforehand, as far as the provider lets it have it.
+        """
         ...
 
     def end(self, record: ProcessingMetric, span: Span, end_ns: int) -> None:
@@ -71,6 +77,8 @@ class RecordingKit:
     live: "dict[str, list[ProcessingTimer]]" = field(default_factory=dict)
     usage: dict[str, Usage] = field(default_factory=dict)
     """What the model calls of stages in progress used, by the stage's span id; it stands here from the first call on."""
+    waits: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """The waits that this process has told: a telling again would change no row, but be measured again."""
     root_of: Callable[[str], RootSpan] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """Owns the spans of stages on the OpenTelemetry API alone: what works in anybody's provider."""
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import Span, SpanContext, Status, StatusCode, Tracer
 
 from otel_metrics.model import names, pending
@@ -15,17 +15,28 @@ _ERROR = Status(StatusCode.ERROR)
 class ApiStageSpans:
     """Makes stage spans with a tracer of the API; the store's processor finds the record in the context."""
 
-    def __init__(self, tracer: Tracer, hasher: IdHasher, guard: Guard) -> None:
+    def __init__(self, tracer: Tracer, root_tracer: Tracer, hasher: IdHasher, guard: Guard) -> None:
         self._tracer = tracer
+        self._tracer_with_ids = root_tracer
         self._hasher = hasher
         self._guard = guard
 
-    def start(self, record: ProcessingMetric, parent: SpanContext, context: Context, start_ns: int) -> Span:
+    def start(
+        self, record: ProcessingMetric, parent: SpanContext, context: Context, start_ns: int, span_id: int = 0
+    ) -> Span:
         """Starts the span under the span of the context, which `parent` is the context of."""
-        del parent
         attributes = stage_attributes(record, self._hasher)
         carrying = Context({**context, names.STAGE_CONTEXT: record})
-        span = self._tracer.start_span(record.stage, carrying, attributes=attributes, start_time=start_ns)
+        if span_id:
+            token = attach(Context({**get_current(), names.ROOT_CONTEXT: (parent.trace_id, span_id)}))
+            try:
+                span = self._tracer_with_ids.start_span(
+                    record.stage, carrying, attributes=attributes, start_time=start_ns
+                )
+            finally:
+                detach(token)
+        else:
+            span = self._tracer.start_span(record.stage, carrying, attributes=attributes, start_time=start_ns)
         if not span.is_recording():
             self._guard.lost("not_recording")
         elif not record.span_id:

@@ -28,13 +28,14 @@ class ProcessingTimer:
     """
 
     __slots__ = (
-        "_context", "_failure", "_kit", "_known", "_record", "_span", "_start_ns", "_text", "_tick", "_token",
-        "chat_id", "metadata", "session_id", "stage", "user_id",
+        "_context", "_failure", "_kit", "_known", "_left_ns", "_record", "_since_ns", "_span", "_start_ns", "_text",
+        "_tick", "_token", "chat_id", "metadata", "session_id", "stage", "user_id",
     )  # fmt: skip
 
     def __init__(
-        self, kit: RecordingKit | None, session_id: str, user_id: object, chat_id: object, stage: str, metadata: Json
-    ) -> None:
+        self, kit: RecordingKit | None, session_id: str, user_id: object, chat_id: object, stage: str, metadata: Json,
+        since_ns: int | None = None,
+    ) -> None:  # fmt: skip
         self._kit = kit
         self.session_id = session_id
         self.user_id = user_id
@@ -45,6 +46,8 @@ class ProcessingTimer:
         self._text: str | None = None
         self._span: Span | None = None
         self._token: Any = None
+        self._since_ns = since_ns
+        self._left_ns: int | None = None
 
     def fail(self, reason: object) -> None:
         """Marks the stage failed; the reason stays in the local store, what leaves is `error.type` = "failed"."""
@@ -77,6 +80,34 @@ class ProcessingTimer:
         elif self._token is not None:  # disowned
             detach(self._token)
 
+    def leave(self) -> None:
+        """Ends the stage's time now, so that stages that follow stand beside it; its record is written when it is closed."""
+        if self._span is not None and self._kit is not None and self._left_ns is None:
+            self._left_ns = self._now_ns(self._kit)
+            self._detach_own()
+
+    def close(self) -> None:
+        """Ends the stage before its `with` does, which then does nothing more."""
+        if self._span is not None:
+            self._detach_own()
+            token, self._token = self._token, None
+            self.__exit__(None, None, None)
+            self._token = token
+
+    @property
+    def elapsed_ns(self) -> int:
+        """How long ago the stage began; 0 where nothing is recorded."""
+        return 0 if self._span is None or self._kit is None else self._now_ns(self._kit) - self._start_ns
+
+    def _now_ns(self, kit: RecordingKit) -> int:
+        return self._start_ns + max(0, kit.clock.perf_counter_ns() - self._tick)
+
+    def _detach_own(self) -> None:
+        """Leaves the stage's context where it is the current one; inside another one it is left with the `with`."""
+        if self._token is not None and get_current() is self._context:
+            detach(self._token)
+            self._token = None
+
     def disown(self) -> None:
         """In a forked child: the stage stays the parent's, whose end counts; the child's end of it writes nothing."""
         self._span = None
@@ -92,8 +123,11 @@ class ProcessingTimer:
     def _start(self, kit: RecordingKit) -> None:
         record = new_stage(kit, self.session_id, self.user_id, self.chat_id, self.stage, self.metadata)
         self._record, self._known = record, record.metadata
-        self._start_ns = kit.clock.time_ns()
+        self._start_ns = now_ns = kit.clock.time_ns()
         self._tick = kit.clock.perf_counter_ns()
+        if self._since_ns is not None and self._since_ns < now_ns:
+            self._start_ns = self._since_ns
+            self._tick -= now_ns - self._since_ns
         span, context = start_stage(kit, record, self._start_ns)
         self._context = Context({**context, _SPAN_KEY: span, names.STAGE_CONTEXT: record})
         self._token = attach(self._context)
@@ -105,8 +139,9 @@ class ProcessingTimer:
             live.append(self)
 
     def _stop(self, kit: RecordingKit, span: Span, error: BaseException | None) -> None:
-        end_ns = self._start_ns + max(0, kit.clock.perf_counter_ns() - self._tick)
-        detach(self._token)
+        end_ns = self._now_ns(kit) if self._left_ns is None else self._left_ns
+        if self._token is not None:
+            detach(self._token)
         self._span = self._token = None
         record = self._record
         live = kit.live.get(record.session_id)
@@ -150,6 +185,7 @@ def _told(kit: RecordingKit, text: str) -> Json:
 def record_stage(
     kit: RecordingKit, session_id: str, user_id: object, chat_id: object, stage: str, *,
     start_time: TimeInput, end_time: TimeInput | None, success: bool, error_message: str | None, metadata: Json,
+    span_id: int = 0,
 ) -> None:  # fmt: skip
     """Writes a stage whose times are known: one that began in another process, such as a wait in a queue."""
     record = new_stage(kit, session_id, user_id, chat_id, stage, metadata, kit.guard.unreadable)
@@ -160,7 +196,7 @@ def record_stage(
         record.metadata[MARK] = "end_before_start"
     record.end_time = iso(end_ns)
     message = None if error_message is None else clean_text(text_of(error_message), kit.text_limit)
-    span, context = start_stage(kit, record, start_ns)
+    span, context = start_stage(kit, record, start_ns, span_id)
     if not _truth(kit, success):
         mark_failed(record, _FAILED, message)
     elif message is not None:
@@ -202,7 +238,7 @@ def _checked_stage(kit: RecordingKit, stage: object, notes: Json) -> str:
     return clean_text(text, 64).strip() or "unknown"
 
 
-def start_stage(kit: RecordingKit, record: ProcessingMetric, start_ns: int) -> tuple[Span, Context]:
+def start_stage(kit: RecordingKit, record: ProcessingMetric, start_ns: int, span_id: int = 0) -> tuple[Span, Context]:
     """Starts the span in the session's trace: under the current span if that is of the same trace, else under the root.
 
     Gives the span and the context that holds its parent.
@@ -218,7 +254,7 @@ def start_stage(kit: RecordingKit, record: ProcessingMetric, start_ns: int) -> t
         context = Context({**context, _SPAN_KEY: root})
     record.start_time = iso(start_ns)
     record.parent_span_id = f"{parent.span_id:016x}"
-    return kit.stages.start(record, parent, context, start_ns), context
+    return kit.stages.start(record, parent, context, start_ns, span_id), context
 
 
 _SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from otel_metrics.model.identity import root_span_id_of, trace_id_of
+from otel_metrics.model.identity import root_span_id_of, trace_id_of, wait_span_id_of
 from otel_metrics.model.records import FileBegin
+from otel_metrics.model.times import to_ns
+from otel_metrics.model.vocabulary import ProcessingStage
 from otel_metrics.store.archive import archived
 from otel_metrics.store.breath import Breath
 from otel_metrics.store.database import next_seq, roll_back
@@ -38,6 +40,7 @@ _HEADER = b'{"kind":"file"'
 _STAGE = b'{"kind":"stage"'
 _MOST_TRIES = 100
 _SPAN_ID = SPANS.columns.index("span_id")
+_STAGE_AT, _START_AT, _STAGE_SPAN_AT = (STAGES.columns.index(name) for name in ("stage", "start_time", "span_id"))
 _decode_header = msgspec.json.Decoder(FileBegin).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 REFUSED = (OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
@@ -169,6 +172,7 @@ class Batch:
             self.rows[target] = [row for row in self.rows[target] if row[0] not in over]
         roots = {f"{root_span_id_of(trace_id_of(one)):016x}" for one in over}
         self.rows[SPANS] = [row for row in self.rows[SPANS] if not (row[1] in over and row[_SPAN_ID] in roots)]
+        self.rows[STAGES] = [row for row in self.rows[STAGES] if not (row[1] in over and _is_told_wait(row))]
 
     def _accounts(self) -> Iterable[Row]:
         """For every writer of numbered lines: its first and last number here, and how many lines of it were read."""
@@ -206,6 +210,14 @@ def read_one_by_one(connection: sqlite3.Connection, lines: Sequence[bytes], brea
     batch = Batch(sound, breath)
     batch.rejected += refused
     return batch
+
+
+def _is_told_wait(row: Row) -> bool:
+    """Whether it is the wait of a moderation item, which is told when the item is taken: first before its session was over."""
+    if row[_STAGE_AT] != ProcessingStage.MODERATION_QUEUE:
+        return False
+    of_item = wait_span_id_of(trace_id_of(row[1]), to_ns(row[_START_AT]))
+    return bool(row[_STAGE_SPAN_AT] == f"{of_item:016x}")
 
 
 def _reader_of(line: bytes) -> Line | None:

@@ -1,7 +1,7 @@
 """Owns what of the journal is still to be sent on by OTLP: found by a cursor of its own, a batch at a time, in order.
 
 It reads what the drain has read before it. So torn and bad lines are known, and of several ends of one session the
-tables tell which one was the first.
+tables tell which one was the first; the same with a draft's wait that several moderators' processes told.
 """
 
 import os
@@ -16,6 +16,7 @@ import msgspec
 
 from otel_metrics.model.records import ProcessingMetric, SessionEnd, SpanEnded, decode_record
 from otel_metrics.model.times import iso
+from otel_metrics.model.vocabulary import ProcessingStage
 from otel_metrics.store.archive import archived, digest_of
 from otel_metrics.store.cursor import Cursor, CursorDraft, load_cursor, save_cursor
 from otel_metrics.store.database import reading
@@ -30,6 +31,7 @@ SentFrom = tuple[SentRecord, dict[str, Any]]
 _KINDS = tuple(f'{{"kind":"{kind}"'.encode() for kind in ("stage", "span", "end", "other"))
 _MOST_BYTES = 4 << 20
 _SAMPLED = 1
+_WAIT = ProcessingStage.MODERATION_QUEUE
 _LINE_START = b'{"kind":"'
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -163,7 +165,7 @@ def _record_in(line: bytes) -> SentRecord | None:
 
 
 def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord, str]]) -> list[SentFrom]:
-    """The records of processes that forward, with their resources, without the later ends of a session."""
+    """The records of processes that forward, with their resources, without what was told before: ends of a session, a draft's wait."""
     resources = {
         process: _decode(resource or b"{}")
         for process, resource in _rows(
@@ -177,19 +179,30 @@ def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord,
             connection, "SELECT record_id, process, end_time FROM spans WHERE record_id", ends
         )
     }
+    waits = {record.metric_id for record, _ in lines if isinstance(record, ProcessingMetric) and record.stage == _WAIT}
+    first |= {
+        metric_id: (process, end_time)
+        for metric_id, process, end_time in _rows(
+            connection, "SELECT metric_id, process, end_time FROM processing_metrics WHERE metric_id", waits
+        )
+    }
     over = archived(connection, {record.session_id for record, _ in lines if isinstance(record, SessionEnd)})
 
-    def is_later_end(record: SentRecord, writer: str) -> bool:
-        if not isinstance(record, SessionEnd):
+    def is_told_before(record: SentRecord, writer: str) -> bool:
+        if isinstance(record, ProcessingMetric):
+            key = record.metric_id if record.stage == _WAIT else ""
+        elif not isinstance(record, SessionEnd):
             return False
-        if record.session_id in over:
+        elif record.session_id in over:
             return over[record.session_id] not in {None, digest_of(writer, record.end_time)}
-        return first.get(record.record_id, (writer, record.end_time)) != (writer, record.end_time)
+        else:
+            key = record.record_id
+        return first.get(key, (writer, record.end_time)) != (writer, record.end_time)
 
     return [
         (record, resources[writer])
         for record, writer in lines
-        if writer in resources and not is_later_end(record, writer)
+        if writer in resources and not is_told_before(record, writer)
     ]
 
 

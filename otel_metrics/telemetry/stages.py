@@ -148,9 +148,11 @@ class FastStageSpans:
         self._scope = scope
         self._limits = SpanLimits()
 
-    def start(self, record: ProcessingMetric, parent: SpanContext, context: Context, start_ns: int) -> Span:
+    def start(
+        self, record: ProcessingMetric, parent: SpanContext, context: Context, start_ns: int, span_id: int = 0
+    ) -> Span:
         """Starts a span under `parent`, whose flags it shares: a session is sampled whole or not at all."""
-        span_id = random.getrandbits(64) or 1
+        span_id = span_id or random.getrandbits(64) or 1
         span_context = SpanContext(parent.trace_id, span_id, False, parent.trace_flags, parent.trace_state)
         record.span_id = f"{span_id:016x}"
         record.flags = int(parent.trace_flags)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ class Journey:
         return store_environment(self.folder)
 
     def noted(self, what: str) -> list[Json]:
-        """The notes of one kind."""
-        return [note for note in self.notes if note["what"] == what]
+        """The notes of one kind; a stage whose begin and end are two notes of the bots is made of them."""
+        return [note for note in (*self.notes, *between_marks(self.notes)) if note["what"] == what]
 
     @property
     def sessions(self) -> dict[str, Case]:
@@ -92,6 +93,26 @@ class Journey:
         """The dashboard document."""
         document: Json = json.loads(self.ask("dashboard", "--format", "json"))
         return document
+
+
+MARKED = (
+    ("moderation_queue", "enqueued", "shown"),
+    ("admin_review", "shown", "decided"),
+    ("final_response", "user_delivery", "user_delivery"),
+)
+
+
+def between_marks(notes: list[Json]) -> Iterator[Json]:
+    """The waits, from mark to mark, and the final response, which takes no time of its own before the delivery."""
+    marks = {(note["what"], note["session"]): note["at"] for note in notes if "session" in note}
+    marks |= {(n["stage"], n["session"]): n["started"] for n in notes if n.get("stage") == "user_delivery"}
+    for stage, begin, end in MARKED:
+        for (what, session), at in marks.items():
+            if what == begin and (end, session) in marks:
+                ended = marks[end, session]
+                yield {
+                    "what": "stage", "session": session, "stage": stage, "started": at, "ended": ended, "success": True
+                }  # fmt: skip
 
 
 def store_environment(folder: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 -- What: what moderators decided in a period. An admin_review that succeeded is a decision of its own where its metadata
---   say `decision` = approved, or where its session has no correction; else its corrections tell what was decided.
+--   say `decision` = approved, or where its session has no correction; else its corrections tell what was decided. One that
+--   was left without a verdict (`unfinished`) decided nothing; one that was passed on (`escalated`) says so.
 -- Parameters: since, until (TIMESTAMP, UTC).
 -- Returns: time, session_id, moderator_id, decision (approved, edited, rejected, or another word of the metadata), kind
 --   (the stage or the type of the correction), original_hash, result_hash (of the text that the decision left, if told).
@@ -18,7 +19,8 @@ SELECT
     end_time AS time, session_id, moderator_id, coalesce(decision, 'approved') AS decision, 'admin_review' AS kind,
     NULL::VARCHAR AS original_hash, CASE WHEN decision IS DISTINCT FROM 'rejected' THEN text_hash END AS result_hash
 FROM reviews
-WHERE decision = 'approved' OR session_id NOT IN (SELECT session_id FROM corrected)
+WHERE decision = 'approved' OR decision = 'escalated'
+    OR decision IS DISTINCT FROM 'unfinished' AND session_id NOT IN (SELECT session_id FROM corrected)
 UNION ALL
 SELECT
     timestamp, session_id, nullif(admin_user_id, 0), CASE WHEN correction_type = 'rejection' THEN 'rejected' ELSE 'edited' END,

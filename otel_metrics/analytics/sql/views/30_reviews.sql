@@ -2,8 +2,8 @@
 -- Parameters: since, until, back (how far back corrections of the same sessions are looked for; TIMESTAMP, UTC).
 -- Returns: session_id, moderator_id (NULL: not told), decision ('approved', 'edited', 'rejected' or NULL), reviewed_at,
 --   review_ms, message_id, corrected (the session has a correction or rejection by anybody).
--- A decision is the metadata's; else what the moderator did in the session; else an approval, where the stage succeeded and
--- nobody corrected the session.
+-- A decision is the metadata's, where a review that was left `unfinished` or `escalated` to somebody else decided nothing;
+-- else what the moderator did in the session; else an approval, where the stage succeeded and nobody corrected the session.
 CREATE MACRO reviews(since, until, back) AS TABLE
 WITH stages AS (
     SELECT
@@ -26,6 +26,7 @@ SELECT
     s.session_id, s.moderator_id,
     CASE
         WHEN s.decision IN ('approved', 'edited', 'rejected') THEN s.decision
+        WHEN s.decision IN ('unfinished', 'escalated') THEN NULL
         WHEN m.session_id IS NOT NULL THEN CASE WHEN m.rejected THEN 'rejected' ELSE 'edited' END
         WHEN s.success AND t.session_id IS NULL THEN 'approved'
     END AS decision,
