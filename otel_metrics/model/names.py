@@ -56,6 +56,7 @@ TRANSCRIPTION = "hitl.transcription.duration"  # seconds
 # --- the key in an OpenTelemetry context under which the record of the stage in progress stands ---------------
 STAGE_CONTEXT = "otel_metrics.stage"
 ROOT_CONTEXT = "otel_metrics.root"  # the ids that a session's root span is to get
+HANDLING_CONTEXT = "otel_metrics.handling"  # the session of the update that is being handled
 
 # --- spans --------------------------------------------------------------------------------------------------
 SESSION_SPAN = "session"  # the root span of a session's trace

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.context import attach, detach, set_value
 from opentelemetry.sdk.trace import TracerProvider
 from support.desk import desk
 from support.openai_api import API_KEY, QUESTION, SECRET_ANSWER, TOKENS, ModelApi
@@ -20,6 +21,7 @@ from support.stores import lines, only_row, rows
 
 import otel_metrics
 from otel_metrics import MetricsService
+from otel_metrics.model import names
 from otel_metrics.model.identity import root_span_id_of, trace_id_of
 from otel_metrics.recording.current import current_session
 from otel_metrics.testing import temporary_service
@@ -125,6 +127,30 @@ def test_call_outside_any_stage_gets_one(traced: MetricsService, api: ModelApi) 
     assert (stage["start_time"], stage["end_time"]) == (call["start_time"], call["end_time"])
     assert usage(stage)["input_tokens"] == 120
     assert rows(traced, "running") == []
+
+
+def test_call_inside_a_handling_takes_over_from_it(ours: MetricsService, api: ModelApi) -> None:
+    """Where an update is handled, its handling is told that another stage begins; one that has ended gets no stage."""
+
+    class Handling(Session):
+        ended = False
+        platform = "telegram"
+        told = 0
+
+        def stage_began(self, tick_ns: int) -> None:
+            self.told += 1
+
+    handling = Handling(ours.create_session(5, 6))
+    token = attach(set_value(names.HANDLING_CONTEXT, handling))
+    ask(api)
+    handling.ended = True
+    ask(api)
+    detach(token)
+    stage = only_row(ours, "processing_metrics")
+    assert (stage["stage"], stage["session_id"], stage["metadata"]) == (
+        "ai_processing", handling.session_id, {"platform": "telegram"}
+    )  # fmt: skip
+    assert handling.told == 1
 
 
 def test_call_outside_any_session_stays_what_it_is(traced: MetricsService, api: ModelApi) -> None:
