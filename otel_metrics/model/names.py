@@ -15,6 +15,12 @@ GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
 GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
 GEN_AI_INPUT = "gen_ai.usage.input_tokens"
 GEN_AI_OUTPUT = "gen_ai.usage.output_tokens"
+GEN_AI_TEXTS = (
+    "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
+    "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.prompt", "gen_ai.completion", "gen_ai.event.content",
+)  # fmt: skip
+"""How the attributes begin that hold what people and models wrote; they are stored only where content capture is on."""
+GEN_AI_NO_TEXTS = ("gen_ai.prompt.name", "gen_ai.prompt.version")  # what begins like them and names a prompt
 
 # --- our own attributes -----------------------------------------------------------------------------------
 STAGE = "hitl.stage.name"  # one of ProcessingStage, or any short name

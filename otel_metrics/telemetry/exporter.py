@@ -35,6 +35,7 @@ class StoreSpanExporter(SpanExporter):
     def __init__(self, *, ledger: JournalLedger | None = None, settings: Settings | None = None) -> None:
         settings = settings or load()
         self._limit = settings.text_limit
+        self._keeps_texts = settings.capture_content
         self._own = ledger is None
         self.ledger = ledger or _ledger_of(settings)
         self.calls: CallObserver | None = None
@@ -146,7 +147,7 @@ class StoreSpanExporter(SpanExporter):
         )  # fmt: skip
         if error_type:
             record.error_type = str(error_type)
-        kept = {key: value for key, value in attributes.items() if key != names.SESSION_ID}
+        kept = self._allowed({key: value for key, value in attributes.items() if key != names.SESSION_ID})
         if kept:
             record.attributes = clean_mapping(kept, self._limit)
         if span.events:
@@ -163,12 +164,22 @@ class StoreSpanExporter(SpanExporter):
             record.trace_state = context.trace_state.to_header()
         return record
 
+    def _allowed(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Attributes without the texts of model calls: who has them captured for a backend need not want them here."""
+        if self._keeps_texts or not any(key.startswith("gen_ai.") for key in attributes):
+            return attributes
+        return {
+            key: value
+            for key, value in attributes.items()
+            if not key.startswith(names.GEN_AI_TEXTS) or key in names.GEN_AI_NO_TEXTS
+        }
+
     def _events(self, events: Sequence[Event]) -> list[Json]:
         return [
             {
                 "name": event.name,
                 "timestamp": iso(event.timestamp),
-                "attributes": clean_mapping(event.attributes or {}, self._limit),
+                "attributes": clean_mapping(self._allowed(event.attributes or {}), self._limit),
             }
             for event in events
         ]

@@ -15,6 +15,8 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.context import attach, detach, set_value
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support.desk import desk
 from support.openai_api import API_KEY, QUESTION, SECRET_ANSWER, TOKENS, ModelApi
 from support.stores import lines, only_row, rows
@@ -483,6 +485,25 @@ def test_nothing_private_is_written(ours: MetricsService, api: ModelApi, tmp_pat
     assert MODEL.encode() in written
     for private in (QUESTION, SECRET_ANSWER, API_KEY, "Bearer"):
         assert private.encode() not in written
+
+
+@pytest.mark.parametrize("captured", [False, True])
+def test_texts_that_a_backend_gets_are_not_written_here(
+    tmp_path: Path, api: ModelApi, monkeypatch: pytest.MonkeyPatch, captured: bool
+) -> None:
+    """Who has the instrumentation put texts on spans has them in the files only where our content capture is on too."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    seen = InMemorySpanExporter()
+    with temporary_service(tmp_path, capture_content=captured) as service:
+        instrumentation.OpenAIInstrumentor().instrument()
+        trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(seen))
+        with in_stage(service):
+            ask(api)
+        instrumentation.OpenAIInstrumentor().uninstrument()
+        service.flush()
+        written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert any(QUESTION in span.to_json() for span in seen.get_finished_spans())
+    assert (QUESTION.encode() in written, SECRET_ANSWER.encode() in written) == (captured, captured)
 
 
 def test_recording_switched_off(tmp_path: Path, api: ModelApi) -> None:
