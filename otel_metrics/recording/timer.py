@@ -265,7 +265,7 @@ def bring_usage(kit: RecordingKit, record: ProcessingMetric, span: Span) -> None
     """Puts the sums of the stage's model calls on its span; calls that end later are not in them."""
     usage = kit.usage.pop(record.span_id, None)
     if usage is not None:
-        span.set_attributes(usage.close(record.metadata))
+        span.set_attributes(usage.attributes(record.metadata))
 
 
 def measure(kit: RecordingKit, record: ProcessingMetric, context: Context, duration_ns: int) -> None:

@@ -53,7 +53,7 @@ class PriceList:
 class Usage:
     """The sums of one stage. What a call does not tell stays unknown: an unknown price makes the stage's cost unknown."""
 
-    __slots__ = ("_calls", "_closed", "_cost", "_input", "_is_unpriced", "_lock", "_output", "_words")
+    __slots__ = ("_calls", "_cost", "_input", "_is_unpriced", "_lock", "_output", "_words")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -63,7 +63,6 @@ class Usage:
         self._cost: float | None = None
         self._is_unpriced = False
         self._words: dict[str, str] = {}
-        self._closed = False
 
     def add(self, call: Mapping[str, Any], began_ns: int, prices: PriceList, *, failed: bool) -> None:
         """Adds a call by the attributes of its span. One that failed and told no tokens is taken as free."""
@@ -75,8 +74,6 @@ class Usage:
         if model and has_tokens:
             cost = prices.price(model, words.get(names.USAGE_PROVIDER, ""), began_ns, into, out)
         with self._lock:
-            if self._closed:
-                return
             self._calls += 1
             self._words = {**self._words, **words} if failed else words
             if into is not None:
@@ -88,10 +85,9 @@ class Usage:
             elif has_tokens or not failed:
                 self._is_unpriced = True
 
-    def close(self, metadata: Json) -> Json:
-        """The sums as attributes; what the user recorded by hand is left out, so that it counts alone. The sums end here."""
+    def attributes(self, metadata: Json) -> Json:
+        """The sums as attributes; what the user recorded by hand is left out, so that it counts alone."""
         with self._lock:
-            self._closed = True
             if not self._calls:
                 return {}
             found: Json = {names.USAGE_CALLS: self._calls, **self._words}
