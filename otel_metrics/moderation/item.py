@@ -35,7 +35,7 @@ class ModerationItem:
         item records. With `carry_texts=False` the string carries lengths and keyed hashes instead of texts.
         """
         service = get_metrics_service()
-        current = current_session.get()
+        current = current_session()
         if current is not None and session_id in {None, current.session_id}:
             session_id = current.session_id
             user_id = current.user_id if user_id is None else user_id

@@ -1,31 +1,29 @@
-"""Owns where the session in progress stands: who traces a whole update by itself sets it, who records inside may ask for it."""
+"""Owns how the session of the update in progress is found: who traces whole updates puts it into OpenTelemetry's context."""
 
-from contextvars import ContextVar
-from typing import Protocol
+from typing import Protocol, cast
+
+from opentelemetry.context import get_current
+
+from otel_metrics.model import names
 
 
 class CurrentSession(Protocol):
     """The session of the update that is being handled: a boundary, so that recording knows no framework."""
 
-    @property
-    def session_id(self) -> str:
-        """The session's id."""
-        ...
-
-    @property
-    def user_id(self) -> object:
-        """Whose message it is, as the platform says it."""
-        ...
-
-    @property
-    def chat_id(self) -> object:
-        """The chat that the message came from."""
-        ...
+    session_id: str
+    user_id: object
+    chat_id: object
+    ended: bool
 
     def hand_over(self) -> None:
         """Somebody else ends the session from now on, perhaps hours later and in another process."""
         ...
 
 
-current_session: ContextVar[CurrentSession | None] = ContextVar("otel_metrics_current_session", default=None)
-"""Asyncio carries it into tasks and `to_thread`; a thread that is started otherwise has none."""
+def current_session() -> CurrentSession | None:
+    """The session of the update that this code handles; None outside of one and after its end.
+
+    Asyncio carries it into tasks and `to_thread`; a thread that is started otherwise has none.
+    """
+    found = cast("CurrentSession | None", get_current().get(names.HANDLING_CONTEXT))
+    return None if found is None or found.ended else found

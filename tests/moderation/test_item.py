@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from opentelemetry.context import Context, attach, detach, get_current
 
 from otel_metrics import ModerationItem
 from otel_metrics.errors import ItemError
-from otel_metrics.recording.current import current_session
+from otel_metrics.model import names
 
 HARD = 'Ünïcödé \u05e9\u05dc\u05d5\u05dd 🦓 "quotes" \n \0 \ud800'
 
@@ -91,7 +92,7 @@ class Handled:
     """The update of an instrumented framework."""
 
     session_id, user_id, chat_id = "a-session", 5, 6
-    handed_over = False
+    handed_over = ended = False
 
     def hand_over(self):
         self.handed_over = True
@@ -100,9 +101,9 @@ class Handled:
 @pytest.fixture
 def handled():
     one = Handled()
-    token = current_session.set(one)
+    token = attach(Context({**get_current(), names.HANDLING_CONTEXT: one}))
     yield one
-    current_session.reset(token)
+    detach(token)
 
 
 def test_inside_a_traced_update_the_ids_may_be_left_out(service, handled):
@@ -115,6 +116,14 @@ def test_inside_a_traced_update_the_ids_may_be_left_out(service, handled):
 def test_an_item_of_another_session_leaves_the_update_alone(service, handled):
     """Who names another session inside a traced update gets that, and the update ends its own."""
     assert ModerationItem.create("another", 1, 2).session_id == "another"
+    assert not handled.handed_over
+
+
+def test_an_update_that_is_over_gives_no_session(lenient, handled):
+    """Work that outlives its update does not belong to the session, which has ended."""
+    handled.ended = True
+    with pytest.warns(RuntimeWarning, match="without session_id"):
+        assert ModerationItem.create(draft="d").session_id != "a-session"
     assert not handled.handed_over
 
 
