@@ -9,7 +9,7 @@ from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in
 from otel_metrics.model import names
 from otel_metrics.model.records import ProcessingMetric
 from otel_metrics.model.vocabulary import ProcessingStage
-from otel_metrics.recording.current import CurrentSession, current_session
+from otel_metrics.recording.current import CurrentSession
 from otel_metrics.recording.kit import RecordingKit
 from otel_metrics.recording.timer import bring_usage, mark_failed, measure, new_stage, start_stage
 from otel_metrics.recording.usage import PriceList, Usage, tokens_of
@@ -146,9 +146,8 @@ class ModelCalls:
         call.usage.add(attributes, call.began_ns, self._prices, failed=failed)
 
     def _own_stage(self, context: Context, start_ns: int) -> CallStage | None:
-        handling = context.get(names.HANDLING_CONTEXT)
-        session = cast("CurrentSession | None", handling) if handling is not None else current_session.get()
-        if session is None or getattr(session, "ended", False) or self._has_ended(session.session_id):
+        session = cast("CurrentSession | None", context.get(names.HANDLING_CONTEXT))
+        if session is None or session.ended or self._has_ended(session.session_id):
             return None
         kit = self._kit
         platform = getattr(session, "platform", None)
@@ -156,7 +155,7 @@ class ModelCalls:
             kit, session.session_id, session.user_id, session.chat_id, ProcessingStage.AI_PROCESSING,
             {"platform": platform} if platform else {},
         )  # fmt: skip
-        began = getattr(handling, "stage_began", None)
+        began = getattr(session, "stage_began", None)
         if began is not None:  # who handles the update ends `query_received` here
             began(kit.clock.perf_counter_ns())
         before = context.get(names.STAGE_CONTEXT)

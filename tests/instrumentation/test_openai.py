@@ -25,7 +25,6 @@ import otel_metrics
 from otel_metrics import MetricsService
 from otel_metrics.model import names
 from otel_metrics.model.identity import root_span_id_of, trace_id_of
-from otel_metrics.recording.current import current_session
 from otel_metrics.testing import temporary_service
 
 openai = pytest.importorskip("openai")
@@ -42,6 +41,7 @@ class Session:
     session_id: str
     user_id: int = 5
     chat_id: int = 6
+    ended: bool = False
 
     def hand_over(self) -> None: ...
 
@@ -114,9 +114,9 @@ def test_call_is_a_child_of_its_stage_which_has_its_usage(traced: MetricsService
 def test_call_outside_any_stage_gets_one(traced: MetricsService, api: ModelApi) -> None:
     """A call in a session and outside of any stage is inside an `ai_processing` stage that begins and ends with it."""
     session_id = otel_metrics.create_session(5, 6)
-    token = current_session.set(Session(session_id))
+    token = attach(set_value(names.HANDLING_CONTEXT, Session(session_id)))
     ask(api)
-    current_session.reset(token)
+    detach(token)
     stage, call = only_row(traced, "processing_metrics"), only_row(traced, "spans")
     assert (stage["stage"], stage["session_id"], stage["user_id"], stage["chat_id"]) == (
         "ai_processing",
@@ -135,7 +135,6 @@ def test_call_inside_a_handling_takes_over_from_it(ours: MetricsService, api: Mo
     """Where an update is handled, its handling is told that another stage begins; one that has ended gets no stage."""
 
     class Handling(Session):
-        ended = False
         platform = "telegram"
         told = 0
 
@@ -221,7 +220,7 @@ def test_asynchronous_calls_outside_stages_get_one_each(ours: MetricsService, ap
     session = Session(ours.create_session(5, 6))
 
     async def handle() -> None:
-        current_session.set(session)
+        attach(set_value(names.HANDLING_CONTEXT, session))
         async with openai.AsyncOpenAI(base_url=api.url, api_key=API_KEY, max_retries=0) as model:
             await asyncio.gather(chat(model), chat(model))
 
@@ -239,7 +238,7 @@ def test_streamed_answer(ours: MetricsService, api: ModelApi, kind: str, told: b
     """A streamed answer's tokens come with its end; where they never come the stage has none, and no cost."""
     api.fault = "" if told else "no usage"
     session_id = ours.create_session(5, 6)
-    token = None if inside else current_session.set(Session(session_id))
+    token = None if inside else attach(set_value(names.HANDLING_CONTEXT, Session(session_id)))
     with ours.timer(session_id, 5, 6, "ai_processing") if inside else nullcontext(), client(api) as model:
         if kind == "completions":
             options = {"stream_options": {"include_usage": True}} if told else {}
@@ -250,7 +249,7 @@ def test_streamed_answer(ours: MetricsService, api: ModelApi, kind: str, told: b
             stream = responses(model).create(model=MODEL, input=QUESTION, stream=True)
         assert len(list(stream)) > 3
     if token is not None:
-        current_session.reset(token)
+        detach(token)
     stage, span = only_row(ours, "processing_metrics"), only_row(ours, "spans")
     found = usage(stage)
     assert (found["calls"], found.get("input_tokens"), found.get("output_tokens")) == (
@@ -285,10 +284,10 @@ def test_stream_that_breaks(ours: MetricsService, api: ModelApi) -> None:
     """A stream that the network cuts fails its own call as the client says it, and nothing of ours."""
     api.fault = "cut"
     session = Session(ours.create_session(5, 6))
-    token = current_session.set(session)
+    token = attach(set_value(names.HANDLING_CONTEXT, session))
     with pytest.raises(Exception, match=r"(?i)incomplete|closed|connection|peer"), client(api) as model:
         list(model.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": QUESTION}], stream=True))
-    current_session.reset(token)
+    detach(token)
     stage = only_row(ours, "processing_metrics")
     assert not stage["success"]
     assert stage["error_type"] == only_row(ours, "spans")["error_type"]
@@ -313,11 +312,11 @@ def test_call_that_outlives_its_stage(ours: MetricsService, api: ModelApi) -> No
 def test_call_after_its_stage_gets_a_stage_beside_it(ours: MetricsService, api: ModelApi) -> None:
     """Work that goes on with the context of an ended stage, while the session's update is handled, gets a stage beside that."""
     session = Session(ours.create_session(5, 6))
-    token = current_session.set(session)
+    token = attach(set_value(names.HANDLING_CONTEXT, session))
     with ours.timer(session.session_id, 5, 6, "query_received"):
         kept = copy_context()
     kept.run(ask, api)
-    current_session.reset(token)
+    detach(token)
     received, made = sorted(rows(ours, "processing_metrics"), key=lambda row: row["start_time"])
     assert (received["stage"], made["stage"]) == ("query_received", "ai_processing")
     assert received["parent_span_id"] == made["parent_span_id"]
@@ -327,10 +326,10 @@ def test_call_after_its_stage_gets_a_stage_beside_it(ours: MetricsService, api: 
 def test_call_after_its_session_stays_what_it_is(ours: MetricsService, api: ModelApi) -> None:
     """Work that outlives its session gets no stage."""
     session = Session(ours.create_session(5, 6))
-    token = current_session.set(session)
+    token = attach(set_value(names.HANDLING_CONTEXT, session))
     ours.end_session(session.session_id)
     ask(api)
-    current_session.reset(token)
+    detach(token)
     assert rows(ours, "processing_metrics") == []
 
 
@@ -341,10 +340,10 @@ def test_refused_call(ours: MetricsService, api: ModelApi, status: int, name: st
     """A refused call fails the stage that was made for it by its kind, reaches the bot unchanged, and costs nothing."""
     session = Session(ours.create_session(5, 6))
     api.fault = status
-    token = current_session.set(session)
+    token = attach(set_value(names.HANDLING_CONTEXT, session))
     with pytest.raises(getattr(openai, name)):
         ask(api)
-    current_session.reset(token)
+    detach(token)
     stage, span = only_row(ours, "processing_metrics"), only_row(ours, "spans")
     assert not stage["success"]
     assert name in stage["error_type"] or stage["error_type"] == str(status)
@@ -510,11 +509,11 @@ def test_recording_switched_off(tmp_path: Path, api: ModelApi) -> None:
     """With recording switched off calls go through as without us."""
     instrumentation.OpenAIInstrumentor().instrument()
     with temporary_service(tmp_path, enabled=False) as service:
-        token = current_session.set(Session(service.create_session(5, 6)))
+        token = attach(set_value(names.HANDLING_CONTEXT, Session(service.create_session(5, 6))))
         with in_stage(service):
             assert ask(api).usage.total_tokens == sum(TOKENS)
         ask(api)
-        current_session.reset(token)
+        detach(token)
     instrumentation.OpenAIInstrumentor().uninstrument()
     assert list(tmp_path.iterdir()) == []
 
@@ -523,7 +522,7 @@ def test_forked_child_leaves_open_calls_to_its_parent(ours: MetricsService, api:
     """A process that forks while a call is open writes the call's stage once."""
     api.gate = threading.Event()
     session = Session(ours.create_session(5, 6))
-    token = current_session.set(session)
+    token = attach(set_value(names.HANDLING_CONTEXT, session))
     with client(api) as model:
         stream = None
 
@@ -542,6 +541,6 @@ def test_forked_child_leaves_open_calls_to_its_parent(ours: MetricsService, api:
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         list(stream)
-    current_session.reset(token)
+    detach(token)
     stage = only_row(ours, "processing_metrics")
     assert usage(stage)["input_tokens"] == 120

@@ -29,12 +29,13 @@ INSTRUMENT = Path(sys.executable).with_name("opentelemetry-instrument")
 BOT = f"""
     import os, openai, otel_metrics
     from opentelemetry import trace
-    from otel_metrics.recording.current import current_session
+    from opentelemetry.context import attach, detach, set_value
+    from otel_metrics.model import names
     model = openai.OpenAI(base_url=os.environ["MODEL_API"], api_key="{API_KEY}")
     ask = lambda: model.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "{QUESTION}"}}])
 
     class Session:
-        user_id, chat_id = 5, 6
+        user_id, chat_id, ended = 5, 6, False
         def __init__(self, session_id):
             self.session_id = session_id
 
@@ -42,9 +43,9 @@ BOT = f"""
         session_id = otel_metrics.create_session(5, 6)
         with otel_metrics.timer(session_id, 5, 6, "ai_processing"):
             ask()
-        token = current_session.set(Session(session_id))
+        token = attach(set_value(names.HANDLING_CONTEXT, Session(session_id)))
         ask()
-        current_session.reset(token)
+        detach(token)
         with otel_metrics.timer(session_id, 5, 6, "user_delivery"), trace.get_tracer("bot").start_as_current_span("send"):
             pass
         otel_metrics.end_session(session_id)
