@@ -22,10 +22,13 @@ _MOST = 65_536
 class _Call:
     """A span in progress that is a model call, or may turn out to be one."""
 
-    __slots__ = ("above", "began_ns", "own", "told", "usage")
+    __slots__ = ("above", "began_ns", "own", "session_id", "told", "usage")
 
-    def __init__(self, usage: Usage, above: "_Call | None", began_ns: int, own: "CallStage | None" = None) -> None:
+    def __init__(
+        self, usage: Usage, session_id: str, above: "_Call | None", began_ns: int, own: "CallStage | None"
+    ) -> None:
         self.usage = usage
+        self.session_id = session_id
         self.above = above
         self.began_ns = began_ns
         self.own = own
@@ -122,18 +125,21 @@ class ModelCalls:
         stage = context.get(names.STAGE_CONTEXT)
         own = None
         if isinstance(stage, ProcessingMetric) and stage.span_id and not stage.end_time:
-            usage = kit.usage.setdefault(stage.span_id, Usage())
+            usage, session_id = kit.usage.setdefault(stage.span_id, Usage()), stage.session_id
         elif above is not None:
-            usage = above.usage
+            usage, session_id = above.usage, above.session_id
         elif is_call and (own := self._own_stage(context, start_ns)) is not None:
-            usage = kit.usage.setdefault(own.record.span_id, Usage())
+            usage, session_id = kit.usage.setdefault(own.record.span_id, Usage()), own.record.session_id
         else:
             return None
         if is_call:
             self._prices.prepare()
+            for name in (names.SESSION_ID, names.GEN_AI_CONVERSATION):
+                if name not in attributes:
+                    span.set_attribute(name, session_id)
         while len(self._calls) >= _MOST:  # spans that nobody ended
             self._calls.pop(next(iter(self._calls)), None)
-        self._calls[span.get_span_context().span_id] = _Call(usage, above, start_ns, own)
+        self._calls[span.get_span_context().span_id] = _Call(usage, session_id, above, start_ns, own)
         return None if own is None or own.span is None else own.span.get_span_context()
 
     def _add(self, call: _Call, attributes: Mapping[str, Any], *, failed: bool) -> None:

@@ -25,6 +25,7 @@ import otel_metrics
 from otel_metrics import MetricsService
 from otel_metrics.model import names
 from otel_metrics.model.identity import root_span_id_of, trace_id_of
+from otel_metrics.telemetry.calls import adopt
 from otel_metrics.testing import temporary_service
 
 openai = pytest.importorskip("openai")
@@ -128,6 +129,7 @@ def test_call_outside_any_stage_gets_one(traced: MetricsService, api: ModelApi) 
     assert "trace_id" not in lines(traced, "span")[0]  # it is the session's
     assert (stage["start_time"], stage["end_time"]) == (call["start_time"], call["end_time"])
     assert usage(stage)["input_tokens"] == 120
+    assert call["attributes"]["gen_ai.conversation.id"] == session_id
     assert rows(traced, "running") == []
 
 
@@ -152,6 +154,18 @@ def test_call_inside_a_handling_takes_over_from_it(ours: MetricsService, api: Mo
         "ai_processing", handling.session_id, {"platform": "telegram"}
     )  # fmt: skip
     assert handling.told == 1
+
+
+def test_span_that_can_not_be_moved_is_left_alone() -> None:
+    """A span of another make than the SDK's keeps its trace and its parent."""
+
+    class OtherSpan(trace.NonRecordingSpan):
+        __slots__ = ()
+
+    own, other = trace.SpanContext(1, 2, is_remote=False), trace.SpanContext(3, 4, is_remote=False)
+    span = OtherSpan(own)
+    assert adopt(span, other) is False
+    assert span.get_span_context() == own
 
 
 def test_call_outside_any_session_stays_what_it_is(traced: MetricsService, api: ModelApi) -> None:
