@@ -12,6 +12,7 @@ from otel_metrics.model.losses import Losses
 from otel_metrics.model.records import Json
 from otel_metrics.model.times import Clock, SystemClock, TimeInput
 from otel_metrics.model.vocabulary import CorrectionType, SessionOutcome
+from otel_metrics.recording.calls import ModelCalls
 from otel_metrics.recording.corrections import record_correction
 from otel_metrics.recording.gauges import record_system_metric
 from otel_metrics.recording.guard import Guard
@@ -21,6 +22,7 @@ from otel_metrics.recording.logger import StructuredLogger
 from otel_metrics.recording.sessions import Sessions
 from otel_metrics.recording.spans import ApiStageSpans
 from otel_metrics.recording.timer import ProcessingTimer, record_stage
+from otel_metrics.recording.usage import Price, PriceList
 from otel_metrics.settings import Settings, load, rotate_at_bytes
 from otel_metrics.store.forks import in_children
 from otel_metrics.store.journal import Journal
@@ -59,6 +61,7 @@ class MetricsService:
         self._flush_telemetry: Callable[[float], None] = lambda _: None
         self._upkeep: Upkeep | None = None
         self._readings: SystemReadings | None = None
+        self._calls: ModelCalls | None = None
         if self.settings.enabled:
             self._open_recording()
         self._logger = StructuredLogger(self.kit, self.settings.log_level)
@@ -75,7 +78,8 @@ class MetricsService:
         ledger = JournalLedger(journal, self.losses)
         hasher = IdHasher(key)
         guard = Guard(self.losses, strict=settings.strict)
-        telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings), hasher)
+        exporter = StoreSpanExporter(ledger=ledger, settings=settings)
+        telemetry = open_telemetry(exporter, hasher)
         resource.update(telemetry.resource)
         make_exporter = telemetry.span_exporter
         forwarder = None if make_exporter is None else self._forwarder(make_exporter, hasher)
@@ -86,6 +90,8 @@ class MetricsService:
             self._clock, guard, telemetry.sampled, settings.text_limit, settings.capture_content,
         )  # fmt: skip
         self._sessions = Sessions(self.kit)
+        self._calls = ModelCalls(self.kit, self._sessions.has_ended, PriceList(_load_prices))
+        exporter.calls = self._calls
         self._upkeep = Upkeep(journal, ledger, self.storage, self.losses, guard, settings, forwarder)
         RECORD_OBSERVER.observe(telemetry.meter, self._upkeep.figures)
         self._upkeep.start()
@@ -270,6 +276,8 @@ class MetricsService:
                 for timer in timers:
                     timer.disown()
             self.kit.live.clear()
+            if self._calls is not None:
+                self._calls.disown()
             self._upkeep.start_in_child()
             if self._readings is not None:
                 self._readings.start()
@@ -281,6 +289,13 @@ class MetricsService:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown()
+
+
+def _load_prices() -> Price | None:
+    """The list of prices, if its library is there; loaded with the first model call."""
+    from otel_metrics.analytics.prices import price_function
+
+    return price_function()
 
 
 @contextmanager

@@ -36,14 +36,36 @@ class Table:
         return self.columns | {name: fact.kind for name, fact in self.facts.items()}
 
 
-_MODEL = Fact(TEXT, ("metadata.model", "attributes.gen_ai.response.model", "attributes.gen_ai.request.model"))
-_PROVIDER = Fact(TEXT, ("metadata.provider", "attributes.gen_ai.provider.name", "attributes.gen_ai.system"))
+_MODEL = Fact(
+    TEXT,
+    (
+        "metadata.model",
+        "attributes.gen_ai.response.model",
+        "attributes.gen_ai.request.model",
+        "attributes.hitl.usage.response_model",
+        "attributes.hitl.usage.request_model",
+    ),
+)
+_PROVIDER = Fact(
+    TEXT,
+    (
+        "metadata.provider",
+        "attributes.gen_ai.provider.name",
+        "attributes.gen_ai.system",
+        "attributes.hitl.usage.provider",
+    ),
+)
 _PROMPT = Fact(TEXT, ("metadata.prompt_version", "metadata.prompt"))
 _INTENT = Fact(TEXT, ("metadata.intent",))
 _PLATFORM = Fact(TEXT, ("metadata.platform",))
 _USAGE = {
-    "input_tokens": Fact(INTEGER, ("metadata.input_tokens", "attributes.gen_ai.usage.input_tokens")),
-    "output_tokens": Fact(INTEGER, ("metadata.output_tokens", "attributes.gen_ai.usage.output_tokens")),
+    "input_tokens": Fact(
+        INTEGER, ("metadata.input_tokens", "attributes.gen_ai.usage.input_tokens", "attributes.hitl.usage.input_tokens")
+    ),
+    "output_tokens": Fact(
+        INTEGER,
+        ("metadata.output_tokens", "attributes.gen_ai.usage.output_tokens", "attributes.hitl.usage.output_tokens"),
+    ),
     "total_tokens": Fact(INTEGER, ("metadata.tokens_used", "metadata.tokens", "metadata.total_tokens")),
     "cost": Fact(REAL, ("metadata.cost", "attributes.hitl.usage.cost.amount")),
     "currency": Fact(TEXT, ("metadata.currency", "attributes.hitl.usage.cost.currency")),

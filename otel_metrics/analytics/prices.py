@@ -5,7 +5,7 @@ three things, each of which has rows of its own here: it may change at a date or
 tokens of a request with more input than a threshold, and a request may have a price itself.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -50,6 +50,28 @@ def rates_for(models: Iterable[tuple[str, str]], since: datetime, until: datetim
     except ImportError:
         return None
     return [rate for model, provider in sorted(set(models)) for rate in _rates_of(model, provider, since, until)]
+
+
+def price_function() -> "Callable[[str, str, datetime, int | None, int | None], float | None] | None":
+    """What one call cost in USD, by the list; None without `genai-prices`. See `price_of`."""
+    try:
+        from genai_prices import calc_price  # noqa: F401 - whether it is there; loaded here, where nobody waits
+    except ImportError:
+        return None
+    return price_of
+
+
+def price_of(model: str, provider: str, at: datetime, tokens_in: int | None, tokens_out: int | None) -> float | None:
+    """The price of one call at a time in UTC, as the questions reckon it; None where the list or the call does not tell all."""
+    try:
+        asked = _asked(model, provider, at, tokens_in or 0, tokens_out or 0)
+    except LookupError:
+        return None
+    listed = asked.model_price
+    wants_in, wants_out = listed.input_mtok is not None, listed.output_mtok is not None
+    if not (wants_in or wants_out) or (wants_in and tokens_in is None) or (wants_out and tokens_out is None):
+        return None
+    return float(asked.total_price)
 
 
 def as_parameters(rates: Iterable[Rate]) -> dict[str, list[Any]]:

@@ -7,6 +7,20 @@ SCHEMA_URL = "https://opentelemetry.io/schemas/1.37.0"
 SESSION_ID = "session.id"  # on every span of a session
 USER_HASH = "user.hash"  # keyed hash of the user's id
 ERROR_TYPE = "error.type"  # class of the exception, or "failed"
+GEN_AI_OPERATION = "gen_ai.operation.name"  # chat, text_completion, embeddings, …
+GEN_AI_CONVERSATION = "gen_ai.conversation.id"  # on model calls: the session's id
+GEN_AI_PROVIDER = "gen_ai.provider.name"
+GEN_AI_SYSTEM = "gen_ai.system"  # the older name of the provider
+GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
+GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
+GEN_AI_INPUT = "gen_ai.usage.input_tokens"
+GEN_AI_OUTPUT = "gen_ai.usage.output_tokens"
+GEN_AI_TEXTS = (
+    "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
+    "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.prompt", "gen_ai.completion", "gen_ai.event.content",
+)  # fmt: skip
+"""How the attributes begin that hold what people and models wrote; they are stored only where content capture is on."""
+GEN_AI_NO_TEXTS = ("gen_ai.prompt.name", "gen_ai.prompt.version")  # what begins like them and names a prompt
 
 # --- our own attributes -----------------------------------------------------------------------------------
 STAGE = "hitl.stage.name"  # one of ProcessingStage, or any short name
@@ -17,6 +31,17 @@ OUTCOME = "hitl.session.outcome"  # one of SessionOutcome
 RETRIES = "hitl.stage.retry.count"  # how often the stage was tried again
 WAIT = "hitl.moderation.wait.duration"  # seconds that a draft waited for a moderator
 DROP_REASON = "hitl.drop.reason"  # why a record could not be kept: an errno's name, disk_cap, fault_in_…
+USAGE_CALLS = "hitl.usage.calls"  # how many calls of models a stage held
+USAGE_INPUT = (
+    "hitl.usage.input_tokens"  # the sum of a stage's calls that tell; not gen_ai.usage: backends would count twice
+)
+USAGE_OUTPUT = "hitl.usage.output_tokens"  # the same for what the models wrote
+USAGE_PROVIDER = "hitl.usage.provider"  # of the stage's last call
+USAGE_REQUEST_MODEL = "hitl.usage.request_model"  # what the stage's last call asked for
+USAGE_RESPONSE_MODEL = "hitl.usage.response_model"  # what answered it
+COST = "hitl.usage.cost.amount"  # the sum of a stage's calls, where the price of each is known
+COST_CURRENCY = "hitl.usage.cost.currency"
+COST_SOURCE = "hitl.usage.cost.source"  # the list that the prices are of
 METADATA_PREFIX = "hitl.metadata."  # a user's own metadata, one attribute a key
 
 # --- the correction event and its attributes ----------------------------------------------------------------

@@ -36,9 +36,11 @@ class Guard:
         """A record that could not be made, for a reason that is nobody's fault."""
         self._losses.drop(reason)
 
-    def noticed(self, reason: str) -> None:
-        """Something that is not as it should be and cost no record."""
+    def noticed(self, reason: str, message: str = "") -> None:
+        """Something that is not as it should be and cost no record: counted, and said once where there is something to say."""
         self._losses.note(reason)
+        if message:
+            self._warn_once(reason, message)
 
     def unreadable(self) -> None:
         """A value whose own methods failed: a placeholder stands for it."""

@@ -16,6 +16,7 @@ from otel_metrics.model.times import Clock
 from otel_metrics.model.values import clean_text, text_of
 from otel_metrics.recording.guard import Guard
 from otel_metrics.recording.instruments import Instruments
+from otel_metrics.recording.usage import Usage
 
 if TYPE_CHECKING:
     from otel_metrics.recording.timer import ProcessingTimer
@@ -74,6 +75,8 @@ class RecordingKit:
     text_limit: int = 16_384
     capture_content: bool = False
     live: "dict[str, list[ProcessingTimer]]" = field(default_factory=dict)
+    usage: dict[str, Usage] = field(default_factory=dict)
+    """What the model calls of stages in progress used, by the stage's span id; it stands here from the first call on."""
     waits: OrderedDict[int, None] = field(default_factory=OrderedDict)
     """The waits that this process has told: a telling again would change no row, but be measured again."""
     root_of: Callable[[str], RootSpan] = field(init=False)

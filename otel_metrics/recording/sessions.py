@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Any
 
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import Status, StatusCode
+from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
 
 from otel_metrics.model import names, pending
 from otel_metrics.model.attributes import root_attributes
@@ -50,6 +50,10 @@ class Sessions:
             kit.guard.caught("create_session", error)
         return session_id
 
+    def has_ended(self, session_id: str) -> bool:
+        """Whether this process has ended the session, as far as it remembers."""
+        return session_id in self._ended
+
     def end(self, session_id: str, outcome: str) -> None:
         """Ends a session: emits its root span, backdated to the session's start. Another end of it changes nothing."""
         kit = self._kit
@@ -89,20 +93,41 @@ class Sessions:
             )
         finally:
             detach(token)
-        context = span.get_span_context()
-        if context.span_id != root_id or not span.is_recording():
-            # Not our id generator, or nothing records: the session's end is kept all the same.
+        if not span.is_recording():  # the session's end is kept all the same
             pending.pop(root_id)
-            record.timestamp = record.end_time
-            kit.ledger.append(record)
-            if context.span_id != root_id:
-                kit.guard.noticed("root_span_without_our_id_generator")
+            self._keep(record)
+        elif span.get_span_context().span_id != root_id:
+            span = self._rooted_elsewhere(record, start_ns, root_id)
         if outcome == SessionOutcome.FAILED:
             span.set_status(Status(StatusCode.ERROR))
         span.end(end_time=end_ns)
         kit.instruments.measure(
             kit.instruments.session_duration.record, (end_ns - start_ns) / 1e9, {names.OUTCOME: outcome}
         )
+
+    def _rooted_elsewhere(self, record: SessionEnd, start_ns: int, root_id: int) -> Span:
+        """Without our id generator: the end is kept as it should be, and what others see is in the session's trace at least.
+
+        The span that has begun in a trace of its own is never ended, so that nobody gets it.
+        """
+        kit = self._kit
+        pending.pop(root_id)
+        self._keep(record)
+        kit.guard.noticed(
+            "root_span_without_our_id_generator",
+            "this tracer provider does not use our id generator for the roots of sessions, so that in your backend the "
+            "span `session` stands beside the stages and not above them; expected OpenTelemetry's own TracerProvider",
+        )
+        context = set_span_in_context(kit.root_of(record.session_id), Context())
+        span = kit.root_tracer.start_span(
+            names.SESSION_SPAN, context, attributes=root_attributes(record, kit.hasher), start_time=start_ns
+        )
+        pending.put_written(span.get_span_context().span_id)
+        return span
+
+    def _keep(self, record: SessionEnd) -> None:
+        record.timestamp = record.end_time
+        self._kit.ledger.append(record)
 
 
 def _remember(memory: OrderedDict[str, Any], key: str, value: Any) -> None:

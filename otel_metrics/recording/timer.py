@@ -163,6 +163,8 @@ class ProcessingTimer:
             mark_failed(record, _type_of(error), clean_text(text_of(error), kit.text_limit))
         elif self._failure is not None:
             mark_failed(record, _FAILED, clean_text(self._failure, kit.text_limit))
+        if kit.usage:
+            bring_usage(kit, record, span)
         kit.stages.end(record, span, end_ns)
         measure(kit, record, self._context, end_ns - self._start_ns)
 
@@ -257,6 +259,13 @@ def start_stage(kit: RecordingKit, record: ProcessingMetric, start_ns: int, span
 
 _SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 """The key under which the API keeps the current span: with it, span and record go into a context by one copy."""
+
+
+def bring_usage(kit: RecordingKit, record: ProcessingMetric, span: Span) -> None:
+    """Puts the sums of the stage's model calls on its span; calls that end later are not in them."""
+    usage = kit.usage.pop(record.span_id, None)
+    if usage is not None:
+        span.set_attributes(usage.attributes(record.metadata))
 
 
 def measure(kit: RecordingKit, record: ProcessingMetric, context: Context, duration_ns: int) -> None:

@@ -18,6 +18,7 @@ from otel_metrics.settings import Settings, load, rotate_at_bytes
 from otel_metrics.store.journal import Journal
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.ledger import JournalLedger
+from otel_metrics.telemetry.calls import CallObserver, tell_end, watch
 from otel_metrics.telemetry.readable import links_as_json
 
 _WRITTEN_TO = "_otel_metrics_written_to"  # the name under which a span carries the store that has it
@@ -34,8 +35,10 @@ class StoreSpanExporter(SpanExporter):
     def __init__(self, *, ledger: JournalLedger | None = None, settings: Settings | None = None) -> None:
         settings = settings or load()
         self._limit = settings.text_limit
+        self._keeps_texts = settings.capture_content
         self._own = ledger is None
         self.ledger = ledger or _ledger_of(settings)
+        self.calls: CallObserver | None = None
 
     def follow(self, other: "StoreSpanExporter") -> None:
         """Writes into the other one's store from now on: a process that has a service has one store."""
@@ -75,6 +78,8 @@ class StoreSpanExporter(SpanExporter):
         if isinstance(record, SessionEnd):
             _complete_root(record, span, context)
             return self.ledger.append(record)
+        if record is not None:
+            return True
         attributes = span.attributes or {}
         session_id = attributes.get(names.SESSION_ID) or _session_of_trace(context.trace_id)
         if session_id:
@@ -142,7 +147,7 @@ class StoreSpanExporter(SpanExporter):
         )  # fmt: skip
         if error_type:
             record.error_type = str(error_type)
-        kept = {key: value for key, value in attributes.items() if key != names.SESSION_ID}
+        kept = self._allowed({key: value for key, value in attributes.items() if key != names.SESSION_ID})
         if kept:
             record.attributes = clean_mapping(kept, self._limit)
         if span.events:
@@ -159,12 +164,22 @@ class StoreSpanExporter(SpanExporter):
             record.trace_state = context.trace_state.to_header()
         return record
 
+    def _allowed(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Attributes without the texts of model calls: who has them captured for a backend need not want them here."""
+        if self._keeps_texts or not any(key.startswith("gen_ai.") for key in attributes):
+            return attributes
+        return {
+            key: value
+            for key, value in attributes.items()
+            if not key.startswith(names.GEN_AI_TEXTS) or key in names.GEN_AI_NO_TEXTS
+        }
+
     def _events(self, events: Sequence[Event]) -> list[Json]:
         return [
             {
                 "name": event.name,
                 "timestamp": iso(event.timestamp),
-                "attributes": clean_mapping(event.attributes or {}, self._limit),
+                "attributes": clean_mapping(self._allowed(event.attributes or {}), self._limit),
             }
             for event in events
         ]
@@ -185,10 +200,12 @@ class StoreSpanProcessor(SpanProcessor):
         context = get_current() if parent_context is None else parent_context
         record = context.get(names.STAGE_CONTEXT)
         if not isinstance(record, ProcessingMetric):
+            watch(self.exporter.calls, span, context)
             return
         if record.span_id:
             if names.SESSION_ID not in (span.attributes or {}):
                 span.set_attribute(names.SESSION_ID, record.session_id)
+            watch(self.exporter.calls, span, context)
             return
         started = span.get_span_context()
         pending.tie(record, started.span_id, int(started.trace_flags), span.start_time or 0)
@@ -201,6 +218,7 @@ class StoreSpanProcessor(SpanProcessor):
             self.exporter.write(span)
         except Exception as error:
             self.exporter.ledger.lost("fault_in_exporter", error)
+        tell_end(self.exporter.calls, span)
 
     def shutdown(self) -> None:
         """Nothing is held back."""

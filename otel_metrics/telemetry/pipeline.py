@@ -1,5 +1,7 @@
 """Owns the processors of our own provider: the store first, then whoever else listens."""
 
+import warnings
+
 from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 
 from otel_metrics.telemetry.exporter import StoreSpanProcessor
@@ -12,6 +14,8 @@ class Pipeline(SynchronousMultiSpanProcessor):
         super().__init__()  # type: ignore[no-untyped-call]
         self._store: StoreSpanProcessor | None = None
         self.others: tuple[SpanProcessor, ...] = ()
+        self.is_forwarded = False
+        """Whether what the store has is sent by OTLP, by us."""
 
     def set_store(self, processor: StoreSpanProcessor) -> None:
         """Puts the store in front, in the place of another one."""
@@ -25,7 +29,14 @@ class Pipeline(SynchronousMultiSpanProcessor):
             self._rebuild()
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        """Adds a processor behind the store."""
+        """Adds a processor behind the store; one that sends what we send already is told of aloud."""
+        exporter = type(getattr(span_processor, "span_exporter", None))
+        if self.is_forwarded and exporter.__module__.startswith("opentelemetry.exporter.otlp."):
+            warnings.warn(
+                f"otel_metrics: {exporter.__name__} was added where spans are sent by OTLP already, so that they may "
+                "arrive twice; expected one sender: leave it out, or set OTEL_TRACES_EXPORTER=none",
+                RuntimeWarning, stacklevel=3,
+            )  # fmt: skip
         self.others += (span_processor,)
         self._rebuild()
 

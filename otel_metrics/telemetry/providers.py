@@ -101,6 +101,7 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
         pipeline.set_store(store)
         closers.append(lambda: pipeline.drop_store(store))
         send = span_exporter()
+        pipeline.is_forwarded = send is not None
         if isinstance(tracer, SdkTracer):  # with OTEL_SDK_DISABLED it is none, and records nothing
             scope = InstrumentationScope(names.SCOPE, __version__, names.SCHEMA_URL)
             stages = FastStageSpans(provider, pipeline, exporter, hasher, scope)

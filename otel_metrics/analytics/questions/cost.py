@@ -24,7 +24,8 @@ def cost(
 ) -> Document:  # fmt: skip
     """What the calls of models, the moderators and the speech of a window cost; options that are not given are the settings'.
 
-    A call: a stage with tokens or a cost, or a model's span; where both tell of one call, the span counts. Its price is
+    A call: a stage with tokens or a cost, or a model's span; where both tell of one call, the span counts. What failed
+    and told neither tokens nor a cost is none: a refused call costs nothing. The price of a call is
     the recorded cost, else its tokens by the list of `genai-prices` at the time of the call, in USD. Money of another
     currency is never added: `foreign_calls`. `unpriced_calls` have no price, for the reasons in `unpriced`.
     `known_cost`: the sum over `priced_calls`; None without any. `cost`: the same, None if a single call is not in it.

@@ -184,7 +184,13 @@ def _waiting_since(session: Record, rows: list[Record]) -> datetime | None:
 def model_calls(spans: list[Record]) -> str:
     """How often each model was called and with how many tokens: by the calls' own spans, and by stages inside which there are none."""
     calls = [span for span in spans if span["kind"] == "span" and span["model"]]
-    told = {span["parent_span_id"] for span in calls}
+    parents = {span["span_id"]: span["parent_span_id"] for span in spans if span["span_id"]}
+    told: set[str] = set()
+    for call in calls:
+        above = call["parent_span_id"]
+        while above and above not in told:
+            told.add(above)
+            above = parents.get(above)
     calls += [
         span for span in spans if span["kind"] == "stage" and span["input_tokens"] and span["span_id"] not in told
     ]

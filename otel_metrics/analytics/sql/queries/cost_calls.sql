@@ -1,7 +1,7 @@
 -- What: the calls of models in a window, their tokens and their money, by several groupings at once.
 --   A call is a stage with tokens or a cost (ai_processing and correction_ai: also with a model alone), or a span of a
 --   model. Of a stage and the spans below it that tell of tokens or a cost only the spans count, so that no token counts
---   twice; spans that tell of neither do not count where what is above or below them does. Money is the recorded
+--   twice; spans that tell of neither do not count where what is above or below them does, nor where they failed. Money is the recorded
 --   cost, else tokens times rates.
 -- Parameters: since, until, reach (TIMESTAMP, UTC; spans are read from reach on), zone (of days), currency (of costs
 --   recorded without one, and of all sums), most (so many of the dearest sessions), rate_* (lists: `analytics.prices`).
@@ -22,7 +22,8 @@ model_spans AS (
         session_id, span_id, parent_span_id, start_time, end_time > $since AS is_inside, model, provider, input_tokens, output_tokens,
         cost, currency, coalesce(input_tokens, output_tokens) IS NOT NULL OR cost IS NOT NULL AS bears
     FROM spans
-    WHERE end_time > $reach AND end_time <= $until AND (model IS NOT NULL OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL)
+    WHERE end_time > $reach AND end_time <= $until
+        AND ((model IS NOT NULL AND success) OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL)
 ),
 climb AS (
     SELECT span_id AS origin, parent_span_id AS above, bears FROM model_spans
@@ -35,7 +36,7 @@ topped AS (SELECT above, bool_or(bears) AS bears FROM climb WHERE above <> '' GR
 stages AS MATERIALIZED (
     SELECT
         session_id, span_id, stage, start_time, end_time > $since AND end_time <= $until AS is_inside, model, provider, prompt_version,
-        input_tokens, output_tokens, total_tokens, cost, currency,
+        input_tokens, output_tokens, total_tokens, cost, currency, success,
         coalesce(input_tokens, output_tokens, total_tokens) IS NOT NULL OR cost IS NOT NULL AS bears
     FROM processing_metrics
     WHERE end_time > $since
@@ -60,7 +61,7 @@ calls AS (
     SELECT session_id, stage, start_time, model, provider, prompt_version, input_tokens, output_tokens, total_tokens, cost, currency
     FROM stages AS s
     LEFT JOIN topped AS t ON t.above = s.span_id
-    WHERE s.is_inside AND (s.bears OR (s.model IS NOT NULL AND s.stage IN ('ai_processing', 'correction_ai')))
+    WHERE s.is_inside AND (s.bears OR (s.model IS NOT NULL AND s.success AND s.stage IN ('ai_processing', 'correction_ai')))
         AND (t.above IS NULL OR (s.bears AND NOT t.bears))
     UNION ALL
     SELECT
