@@ -2,8 +2,8 @@
 -- Parameters: since, until, back (how far back corrections of the same sessions are looked for; TIMESTAMP, UTC).
 -- Returns: session (`key_of` its id), moderator_id (NULL: not told), decision ('approved', 'edited', 'rejected' or NULL), reviewed_at,
 --   review_ms, message_id, corrected (the session has a correction or rejection by anybody).
--- A decision is the metadata's; else what the moderator did in the session; else an approval, where the stage succeeded and
--- nobody corrected the session.
+-- A decision is the metadata's, where a review that was left `unfinished` or `escalated` to somebody else decided nothing;
+-- else what the moderator did in the session; else an approval, where the stage succeeded and nobody corrected the session.
 CREATE OR REPLACE TEMP TABLE drawn_reviews AS
 WITH stages AS (
     SELECT
