@@ -21,27 +21,41 @@ delivered AS MATERIALIZED (
 bounds AS (
     SELECT min(session_id) AS low, max(session_id) AS high FROM sent
 ),
-stages AS (
+stages AS NOT MATERIALIZED (
     SELECT
-        key_of(session_id) AS session, epoch_us(end_time) AS time, stage = 'ai_processing' AS is_draft, moderator_id,
-        coalesce(key_of(text_hash), 0) AS text,
+        key_of(session_id) AS session, epoch_us(end_time) AS time, stage = 'ai_processing' AS is_draft,
+        coalesce(moderator_id, 0) AS moderator_id, coalesce(key_of(text_hash), 0) AS text,
         CASE coalesce(lower(decision), '') WHEN '' THEN 0 WHEN 'approved' THEN 1 WHEN 'edited' THEN 2 WHEN 'rejected' THEN 3 END AS decision
     FROM processing_metrics
     WHERE stage IN ('ai_processing', 'admin_review') AND success AND end_time <= until
         AND session_id BETWEEN (SELECT low FROM bounds) AND (SELECT high FROM bounds)
 ),
+-- Where a session has one draft, one review and one delivery, they are just put side by side.
+several AS MATERIALIZED (
+    SELECT session FROM stages GROUP BY session, is_draft HAVING count(*) > 1
+    UNION
+    SELECT session FROM delivered GROUP BY session HAVING count(*) > 1
+),
 reviewed AS (
     SELECT
+        d.place, a.time AS drafted_at, a.text AS draft,
+        CASE WHEN r.decision > 0 THEN 4 * r.time + r.decision END AS told, r.text AS told_text, r.moderator_id AS told_by,
+        CASE WHEN r.decision = 0 THEN 4 * r.time END AS untold, r.text AS untold_text, r.moderator_id AS untold_by
+    FROM (FROM delivered ANTI JOIN several USING (session)) AS d
+    LEFT JOIN (FROM stages WHERE is_draft) AS a ON a.session = d.session AND a.time <= d.time
+    LEFT JOIN (FROM stages WHERE NOT is_draft) AS r ON r.session = d.session AND r.time <= d.time
+    UNION ALL
+    SELECT
         d.place,
-        max(s.time) FILTER (is_draft) AS drafted_at,
-        arg_max(s.text, s.time) FILTER (is_draft) AS draft,
-        max(4 * s.time + decision) FILTER (NOT is_draft AND decision > 0) AS told,
-        arg_max(s.text, 4 * s.time + decision) FILTER (NOT is_draft AND decision > 0) AS told_text,
-        arg_max(coalesce(moderator_id, 0), 4 * s.time + decision) FILTER (NOT is_draft AND decision > 0) AS told_by,
-        max(4 * s.time) FILTER (NOT is_draft AND decision = 0) AS untold,
-        arg_max(s.text, s.time) FILTER (NOT is_draft AND decision = 0) AS untold_text,
-        arg_max(coalesce(moderator_id, 0), s.time) FILTER (NOT is_draft AND decision = 0) AS untold_by
-    FROM delivered AS d
+        max(s.time) FILTER (is_draft),
+        arg_max(s.text, s.time) FILTER (is_draft),
+        max(4 * s.time + decision) FILTER (NOT is_draft AND decision > 0),
+        arg_max(s.text, 4 * s.time + decision) FILTER (NOT is_draft AND decision > 0),
+        arg_max(moderator_id, 4 * s.time + decision) FILTER (NOT is_draft AND decision > 0),
+        max(4 * s.time) FILTER (NOT is_draft AND decision = 0),
+        arg_max(s.text, s.time) FILTER (NOT is_draft AND decision = 0),
+        arg_max(moderator_id, s.time) FILTER (NOT is_draft AND decision = 0)
+    FROM (FROM delivered SEMI JOIN several USING (session)) AS d
     JOIN stages AS s ON s.session = d.session AND s.time <= d.time
     GROUP BY d.place
 ),
