@@ -24,6 +24,12 @@ cases AS (
     FROM touched AS t
     LEFT JOIN drawn_drafts AS d USING (session)
     LEFT JOIN drawn_facts AS s USING (session)
+),
+-- One small table for all groupings.
+cells AS (
+    SELECT model, prompt_version, intent, day, count(*) AS sessions, count(*) FILTER (corrected) AS corrected
+    FROM cases
+    GROUP BY model, prompt_version, intent, day
 )
 SELECT
     CASE
@@ -32,7 +38,8 @@ SELECT
         WHEN grouping(intent) = 0 THEN 'intent'
         ELSE 'day'
     END AS dimension,
-    coalesce(model, prompt_version, intent, strftime(day, '%Y-%m-%d')) AS name, count(*) AS sessions, count(*) FILTER (corrected) AS corrected
-FROM cases
+    coalesce(model, prompt_version, intent, strftime(day, '%Y-%m-%d')) AS name, sum(sessions)::BIGINT AS sessions,
+    sum(corrected)::BIGINT AS corrected
+FROM cells
 GROUP BY GROUPING SETS ((model), (prompt_version), (intent), (day))
-ORDER BY dimension, CASE WHEN dimension = 'day' THEN 0 ELSE -count(*) END, name;
+ORDER BY dimension, CASE WHEN dimension = 'day' THEN 0 ELSE -sum(sessions) END, name;

@@ -3,17 +3,22 @@
 -- Returns: stage, count, avg_duration_ms, p50_ms, p95_ms, p99_ms (interpolated), total_ms, success_rate (percent).
 SELECT
     stage,
-    count(*) AS count,
-    avg(duration_us) / 1000.0 AS avg_duration_ms,
-    quantile_cont(duration_us, 0.50) / 1000.0 AS p50_ms,
-    quantile_cont(duration_us, 0.95) / 1000.0 AS p95_ms,
-    quantile_cont(duration_us, 0.99) / 1000.0 AS p99_ms,
-    sum(duration_us) / 1000.0 AS total_ms,
-    100.0 * count(*) FILTER (success) / count(*) AS success_rate
+    count,
+    mean_us / 1000.0 AS avg_duration_ms,
+    quantiles_us[1] / 1000.0 AS p50_ms,
+    quantiles_us[2] / 1000.0 AS p95_ms,
+    quantiles_us[3] / 1000.0 AS p99_ms,
+    total_us / 1000.0 AS total_ms,
+    100.0 * succeeded / count AS success_rate
 FROM (
-    SELECT stage, success, epoch_us(end_time) - epoch_us(start_time) AS duration_us
-    FROM processing_metrics
-    WHERE end_time > $since AND end_time <= $until
+    SELECT
+        stage, count(*) AS count, avg(duration_us) AS mean_us, sum(duration_us) AS total_us,
+        count(*) FILTER (success) AS succeeded, quantile_cont(duration_us, [0.5, 0.95, 0.99]) AS quantiles_us
+    FROM (
+        SELECT stage, success, epoch_us(end_time) - epoch_us(start_time) AS duration_us
+        FROM processing_metrics
+        WHERE end_time > $since AND end_time <= $until
+    )
+    GROUP BY stage
 )
-GROUP BY stage
-ORDER BY min(coalesce(list_position($order, stage), 99)), stage;
+ORDER BY coalesce(list_position($order, stage), 99), stage;

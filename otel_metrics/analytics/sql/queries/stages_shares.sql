@@ -7,7 +7,7 @@ WITH earlier AS MATERIALIZED (
     SELECT key_of(session_id) AS session, stage, epoch_us(start_time) AS begun, epoch_us(end_time) AS ended
     FROM processing_metrics
     WHERE end_time > $reach AND end_time <= $since
-        AND key_of(session_id) IN (SELECT key_of(session_id) FROM processing_metrics WHERE end_time > $since AND end_time <= $until)
+        AND key_of(session_id) IN (SELECT session FROM drawn_sessions)
 ),
 -- Read anew for each use, with the columns of that use: as a whole it would be most of the store.
 ran AS NOT MATERIALIZED (
@@ -18,7 +18,9 @@ ran AS NOT MATERIALIZED (
     SELECT session, stage, begun, ended FROM earlier
 ),
 sessions_of_window AS (
-    SELECT session, (max(ended) - min(begun)) / 1000.0 AS ms FROM ran GROUP BY session
+    SELECT (epoch_us(last_end) - least(epoch_us(first_start), begun)) / 1000.0 AS ms
+    FROM drawn_sessions
+    LEFT JOIN (SELECT session, min(begun) AS begun FROM earlier GROUP BY session) USING (session)
 ),
 crossing AS MATERIALIZED (
     SELECT DISTINCT session

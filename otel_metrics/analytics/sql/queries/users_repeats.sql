@@ -6,15 +6,15 @@
 --   not_answered (neither answered nor come again), resolved.
 WITH ordered AS (
     SELECT
-        session_id, user_id, started_at, outcome,
+        key_of(session_id) AS session, user_id, started_at, outcome,
         lag(started_at) OVER of_user AS before, lead(started_at) OVER of_user AS after
     FROM sessions
     WHERE user_id <> 0 AND started_at > $before_since AND started_at <= $until
-    WINDOW of_user AS (PARTITION BY user_id ORDER BY started_at, session_id)
+    WINDOW of_user AS (PARTITION BY user_id ORDER BY started_at, key_of(session_id))
 ),
 judged AS (
     SELECT
-        session_id, user_id, outcome,
+        session, user_id, outcome,
         started_at > $since AS in_window,
         started_at > $since::TIMESTAMP - to_microseconds(($within_h * 3600000000)::BIGINT)
         AND started_at <= $until::TIMESTAMP - to_microseconds(($within_h * 3600000000)::BIGINT) AS is_over,
@@ -23,7 +23,7 @@ judged AS (
     FROM ordered
 ),
 answered AS (
-    SELECT DISTINCT session_id
+    SELECT DISTINCT key_of(session_id) AS session
     FROM processing_metrics
     WHERE end_time > $before_since AND end_time <= $until AND stage = 'user_delivery' AND success
 )
@@ -36,7 +36,7 @@ SELECT
     count(*) FILTER (is_over AND NOT is_repeat AND NOT comes_again AND NOT got_answer) AS not_answered,
     count(*) FILTER (is_over AND NOT is_repeat AND NOT comes_again AND got_answer) AS resolved
 FROM (
-    SELECT j.*, coalesce(j.outcome = 'delivered', false) OR a.session_id IS NOT NULL AS got_answer
+    SELECT j.*, coalesce(j.outcome = 'delivered', false) OR a.session IS NOT NULL AS got_answer
     FROM judged AS j
-    LEFT JOIN answered AS a USING (session_id)
+    LEFT JOIN answered AS a USING (session)
 );
