@@ -29,7 +29,7 @@ from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.ledger import JournalLedger
 from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.telemetry.exporter import StoreSpanExporter
-from otel_metrics.telemetry.providers import open_telemetry
+from otel_metrics.telemetry.providers import Providers, open_telemetry
 from otel_metrics.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ _ASK_WAIT_S = 10.0
 class MetricsService:
     """Recording into one store and asking it. Usable as a context manager; safe from any thread and through forks."""
 
-    def __init__(self, settings: Settings | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, clock: Clock | None = None, providers: Providers | None = None
+    ) -> None:
         self.settings = settings or load()
         self.losses = Losses()
         self._clock: Clock = clock or SystemClock()
@@ -60,10 +62,10 @@ class MetricsService:
         self._upkeep: Upkeep | None = None
         self._readings: SystemReadings | None = None
         if self.settings.enabled:
-            self._open_recording()
+            self._open_recording(providers or Providers())
         self._logger = StructuredLogger(self.kit, self.settings.log_level)
 
-    def _open_recording(self) -> None:
+    def _open_recording(self, providers: Providers) -> None:
         settings = self.settings
         with _usable(self._layout):
             self._layout.prepare()
@@ -75,7 +77,7 @@ class MetricsService:
         ledger = JournalLedger(journal, self.losses)
         hasher = IdHasher(key)
         guard = Guard(self.losses, strict=settings.strict)
-        telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings), hasher)
+        telemetry = open_telemetry(StoreSpanExporter(ledger=ledger, settings=settings), hasher, providers)
         resource.update(telemetry.resource)
         make_exporter = telemetry.span_exporter
         forwarder = None if make_exporter is None else self._forwarder(make_exporter, hasher)

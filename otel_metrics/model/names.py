@@ -16,6 +16,7 @@ PLATFORM = "hitl.platform.name"  # telegram, discord, slack
 OUTCOME = "hitl.session.outcome"  # one of SessionOutcome
 RETRIES = "hitl.stage.retry.count"  # how often the stage was tried again
 WAIT = "hitl.moderation.wait.duration"  # seconds that a draft waited for a moderator
+API_METHOD = "hitl.api.method"  # the method of a platform's API that was called: sendMessage
 DROP_REASON = "hitl.drop.reason"  # why a record could not be kept: an errno's name, disk_cap, fault_in_…
 METADATA_PREFIX = "hitl.metadata."  # a user's own metadata, one attribute a key
 
@@ -35,6 +36,7 @@ TRANSCRIPTION = "hitl.transcription.duration"  # seconds
 # --- the key in an OpenTelemetry context under which the record of the stage in progress stands ---------------
 STAGE_CONTEXT = "otel_metrics.stage"
 ROOT_CONTEXT = "otel_metrics.root"  # the ids that a session's root span is to get
+HANDLING_CONTEXT = "otel_metrics.handling"  # the session of the update that is being handled
 
 # --- spans --------------------------------------------------------------------------------------------------
 SESSION_SPAN = "session"  # the root span of a session's trace

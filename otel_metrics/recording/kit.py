@@ -4,20 +4,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, cast
 
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, Tracer
 
+from otel_metrics.model import names
 from otel_metrics.model.identity import IdHasher, as_integer_id, root_span_id_of, trace_id_of
 from otel_metrics.model.records import Json, ProcessingMetric, Record
 from otel_metrics.model.times import Clock
 from otel_metrics.model.values import clean_text, text_of
 from otel_metrics.recording.guard import Guard
 from otel_metrics.recording.instruments import Instruments
-
-if TYPE_CHECKING:
-    from otel_metrics.recording.timer import ProcessingTimer
 
 UNKNOWN_SESSION = "unknown"
 
@@ -40,6 +38,39 @@ class StageSpans(Protocol):
     def end(self, record: ProcessingMetric, span: Span, end_ns: int) -> None:
         """Ends the span with what the record says by now, which writes its line."""
         ...
+
+
+class LiveStage(Protocol):
+    """A stage that is in progress in this process."""
+
+    @property
+    def span(self) -> Span | None:
+        """Its span; None before it begins and after it has ended."""
+        ...
+
+    def disown(self) -> None:
+        """In a forked child: the stage stays the parent's."""
+        ...
+
+
+class SessionInProgress(Protocol):
+    """Whoever traces the handling of an update by itself, and wants to know of the stages that its handlers open."""
+
+    session_id: str
+
+    def stage_began(self, tick_ns: int) -> None:
+        """A stage of the session began; `tick_ns` is read from the clock's `perf_counter_ns`."""
+        ...
+
+    def stage_failed(self, error: BaseException) -> None:
+        """A stage of the session has recorded this error."""
+        ...
+
+
+def session_in_progress(context: Context, session_id: str) -> SessionInProgress | None:
+    """The handling that the context belongs to, if it is one of this session."""
+    handling = cast("SessionInProgress | None", context.get(names.HANDLING_CONTEXT))
+    return handling if handling is not None and handling.session_id == session_id else None
 
 
 class RootSpan(NonRecordingSpan):
@@ -67,11 +98,20 @@ class RecordingKit:
     sampled: Callable[[int], bool]
     text_limit: int = 16_384
     capture_content: bool = False
-    live: "dict[str, list[ProcessingTimer]]" = field(default_factory=dict)
+    live: dict[str, list[LiveStage]] = field(default_factory=dict)
     root_of: Callable[[str], RootSpan] = field(init=False)
 
     def __post_init__(self) -> None:
         self.root_of = lru_cache(maxsize=8192)(self._root_of)
+
+    def no_longer_live(self, session_id: str, stage: LiveStage) -> None:
+        """A stage that stands in `live` has ended."""
+        stages = self.live.get(session_id)
+        if stages is not None:
+            if stage in stages:
+                stages.remove(stage)
+            if not stages:
+                self.live.pop(session_id, None)
 
     def new_number(self) -> int:
         """64 random bits, for the key of a record that has no span of its own."""

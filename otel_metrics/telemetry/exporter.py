@@ -185,6 +185,8 @@ class StoreSpanProcessor(SpanProcessor):
         context = get_current() if parent_context is None else parent_context
         record = context.get(names.STAGE_CONTEXT)
         if not isinstance(record, ProcessingMetric):
+            if session_id := _handled_session(context):
+                span.set_attribute(names.SESSION_ID, session_id)
             return
         if record.span_id:
             if names.SESSION_ID not in (span.attributes or {}):
@@ -209,6 +211,12 @@ class StoreSpanProcessor(SpanProcessor):
         """Nothing is held back, so there is nothing to flush."""
         del timeout_millis
         return True
+
+
+def _handled_session(context: Context) -> str:
+    """The session of the update that is being handled, while it is; empty outside."""
+    handling = context.get(names.HANDLING_CONTEXT)
+    return "" if handling is None or getattr(handling, "ended", True) else str(getattr(handling, "session_id", ""))
 
 
 def _complete_root(record: SessionEnd, span: ReadableSpan, context: SpanContext) -> None:
