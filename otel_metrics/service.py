@@ -19,7 +19,7 @@ from otel_metrics.recording.instruments import RECORD_OBSERVER, Instruments, Rec
 from otel_metrics.recording.kit import RecordingKit
 from otel_metrics.recording.logger import StructuredLogger
 from otel_metrics.recording.sessions import Sessions
-from otel_metrics.recording.spans import ApiStageSpans
+from otel_metrics.recording.spans import ApiRootSpans, ApiStageSpans
 from otel_metrics.recording.timer import ProcessingTimer, record_stage
 from otel_metrics.settings import Settings, load, rotate_at_bytes
 from otel_metrics.store.forks import in_children
@@ -83,8 +83,12 @@ class MetricsService:
         forwarder = None if make_exporter is None else self._forwarder(make_exporter, hasher)
         journal.forwards = forwarder is not None
         self._close_telemetry, self._flush_telemetry = telemetry.close, telemetry.flush
+        fast = telemetry.stages
+        roots = ApiRootSpans(
+            telemetry.tracer, telemetry.root_tracer, ledger, hasher, guard, None if fast is None else fast.root
+        )
         self.kit = RecordingKit(
-            telemetry.stages or ApiStageSpans(telemetry.tracer, hasher, guard), telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter), hasher,
+            fast or ApiStageSpans(telemetry.tracer, hasher, guard), roots, telemetry.tracer, ledger, Instruments(telemetry.meter), hasher,
             self._clock, guard, telemetry.sampled, settings.text_limit, settings.capture_content,
         )  # fmt: skip
         self._sessions = Sessions(self.kit)

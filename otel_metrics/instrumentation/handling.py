@@ -23,6 +23,8 @@ from otel_metrics.recording.timer import (
 )
 from otel_metrics.service import MetricsService
 
+_NO_STAGE = {names.STAGE_CONTEXT: None}  # an update that another one's stage brought is not in that stage
+
 
 class Handling:
     """The session of an update that is being handled, and its stage `query_received`.
@@ -53,9 +55,7 @@ class Handling:
         self._record = new_stage(kit, self.session_id, user_id, chat_id, ProcessingStage.QUERY_RECEIVED, metadata)
         self._span, around = start_stage(kit, self._record, self._start_ns)
         self._stand_in = HandlingSpan(self._span)
-        context: Json = {**around, SPAN_KEY: self._stand_in, names.HANDLING_CONTEXT: self}
-        context.pop(names.STAGE_CONTEXT, None)
-        self.context = Context(context)
+        self.context = Context({**around, **_NO_STAGE, SPAN_KEY: self._stand_in, names.HANDLING_CONTEXT: self})
         kit.live.setdefault(self.session_id, []).append(self)
 
     @property
@@ -133,6 +133,7 @@ class Handling:
         self._told = self.subject = None
         kit.stages.end(record, self._span, end_ns)
         measure(kit, record, self.context, end_ns - self._start_ns)
+        self.context = Context()  # it holds this handling: a cycle is work for the collector
         self._stand_in.stand_for_none()
         if not self._handed_over:
             self._service.end_session(self.session_id, self._outcome(failed=error is not None))

@@ -40,6 +40,15 @@ class Guard:
         """Something that is not as it should be and cost no record."""
         self._losses.note(reason)
 
+    def misses_ids(self) -> None:
+        """The provider gives spans ids of its own: the session's root span can not have the one that others point to."""
+        self._losses.note("root_span_without_our_id_generator")
+        self._warn_once(
+            "ids",
+            "this tracer provider's tracers make span ids by themselves, so a session's span hangs beside its stages; "
+            "expected opentelemetry.sdk.trace.TracerProvider; each session is one trace all the same",
+        )
+
     def unreadable(self) -> None:
         """A value whose own methods failed: a placeholder stands for it."""
         self._losses.note("unreadable_value")

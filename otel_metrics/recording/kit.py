@@ -11,7 +11,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags,
 
 from otel_metrics.model import names
 from otel_metrics.model.identity import IdHasher, as_integer_id, root_span_id_of, trace_id_of
-from otel_metrics.model.records import Json, ProcessingMetric, Record
+from otel_metrics.model.records import Json, ProcessingMetric, Record, SessionEnd
 from otel_metrics.model.times import Clock
 from otel_metrics.model.values import clean_text, text_of
 from otel_metrics.recording.guard import Guard
@@ -37,6 +37,14 @@ class StageSpans(Protocol):
 
     def end(self, record: ProcessingMetric, span: Span, end_ns: int) -> None:
         """Ends the span with what the record says by now, which writes its line."""
+        ...
+
+
+class Roots(Protocol):
+    """How the root spans of sessions are made."""
+
+    def emit(self, record: SessionEnd, root: "RootSpan", start_ns: int, end_ns: int) -> None:
+        """Makes the root span of a session that has ended, which writes its line."""
         ...
 
 
@@ -88,8 +96,8 @@ class RecordingKit:
     """The parts of one service's recording. `sampled` says for a trace id whether the provider samples it."""
 
     stages: StageSpans
+    roots: Roots
     tracer: Tracer
-    root_tracer: Tracer
     ledger: Ledger
     instruments: Instruments
     hasher: IdHasher

@@ -114,12 +114,20 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher, given: Provide
             stages = FastStageSpans(provider, pipeline, exporter, hasher, scope)
     else:
         _add_store(provider, exporter)
-    sampler = provider.sampler
     return Telemetry(
         stages, tracer, root_tracer_of(tracer), meter_provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL),
-        lambda trace_id: sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision is Decision.RECORD_AND_SAMPLE,
+        _decider(provider.sampler),
         dict(provider.resource.attributes), send, closers, flushers,
     )  # fmt: skip
+
+
+def _decider(sampler: Sampler) -> Callable[[int], bool]:
+    """Says for a trace id whether the sampler takes a session of it."""
+    if isinstance(sampler, RecordEverything) and sampler.takes_all_sessions:
+        return lambda _: True
+    return lambda trace_id: (
+        sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision is Decision.RECORD_AND_SAMPLE
+    )
 
 
 def _add_store(provider: TracerProvider, exporter: StoreSpanExporter) -> None:
