@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from telegram import Message, MessageEntity, Update
-from telegram.ext import Application, BaseHandler, CommandHandler, ConversationHandler
+from telegram.ext import Application, CommandHandler, ConversationHandler
 
 from otel_metrics.instrumentation.handling import Handling
 from otel_metrics.model.records import Json
 
 PLATFORM = "telegram"
 _MESSAGE_KINDS = (
-    "text", "photo", "voice", "document", "sticker", "video", "audio", "video_note", "animation", "location", "venue",
+    "text", "photo", "voice", "animation", "document", "sticker", "video", "audio", "video_note", "venue", "location",
     "contact", "poll", "dice", "game", "new_chat_members", "left_chat_member", "pinned_message", "successful_payment",
     "invoice", "story",
 )  # fmt: skip
@@ -77,7 +77,7 @@ def _command(message: Message, application: Application[Any, Any, Any, Any, Any,
     return name if any(name in handler.commands for handler in known if isinstance(handler, CommandHandler)) else None
 
 
-def _flat(handlers: Any) -> Iterator[BaseHandler[Any, Any, Any]]:
+def _flat(handlers: Any) -> Iterator[object]:
     """Handlers, and those inside of conversations."""
     for handler in handlers:
         if isinstance(handler, ConversationHandler):

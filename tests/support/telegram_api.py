@@ -22,6 +22,7 @@ class TelegramApi:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Json]] = []
+        self.polls = 0
         self.refuse: dict[str, list[Json]] = {}
         self._updates: list[Json] = []
         self._confirmed = 0
@@ -86,6 +87,12 @@ class TelegramApi:
             self._changed.notify_all()
             return self._number
 
+    def forget_updates(self) -> None:
+        """Takes back what the bot has not confirmed."""
+        with self._changed:
+            self._updates.clear()
+            self._changed.notify_all()
+
     def refuse_next(self, method: str, code: int, description: str, **parameters: Any) -> None:
         """The next call of the method gets an error."""
         answer: Json = {"ok": False, "error_code": code, "description": description}
@@ -124,6 +131,7 @@ class TelegramApi:
 
     def _next_updates(self, offset: int, timeout_s: float) -> list[Json]:
         with self._changed:
+            self.polls += 1
             self._updates = [one for one in self._updates if one["update_id"] >= offset]
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._updates or self._confirmed, timeout_s)
