@@ -81,17 +81,17 @@ class ApiRootSpans:
             )
         finally:
             detach(token)
-        made = span.get_span_context()
-        if made.span_id != root_id or not span.is_recording():
-            # Not our id generator, or nothing records: the session's end is kept all the same.
-            pending.pop(root_id)
-            record.timestamp = record.end_time
-            self._ledger.append(record)
-        if made.span_id != root_id and span.is_recording():
+        if span.is_recording() and span.get_span_context().span_id != root_id:
             self._guard.misses_ids()
+            pending.pop(root_id)
             span = self._tracer.start_span(
                 names.SESSION_SPAN, set_span_in_context(root), attributes=attributes, start_time=start_ns
             )
+            pending.put(span.get_span_context().span_id, record)
+        if not span.is_recording():  # the session's end is kept all the same
+            pending.pop(root_id)
+            record.timestamp = record.end_time
+            self._ledger.append(record)
         if record.outcome == SessionOutcome.FAILED:
             span.set_status(_ERROR)
         span.end(end_time=end_ns)
