@@ -1,13 +1,18 @@
 """What handlers do with an update, and what its session looks like then; the bot's own parts keep working."""
 
 import asyncio
+import json
 import logging
+import os
+import socket
+import warnings
 from datetime import timedelta
 
 import pytest
 
 pytest.importorskip("telegram")
 
+import httpx
 import telegram
 from support.telegram_bot import builder, command, message, play, sessions, spans, stages, told
 from telegram import Update
@@ -390,6 +395,52 @@ def test_updates_that_the_bot_hands_in_itself_are_traced(recorded, telegram_api)
 
     asyncio.run(run())
     assert told(recorded) == ["text delivered", "text delivered"]
+
+
+def test_a_webhook_is_traced(recorded, telegram_api):
+    """The framework's own webhook: what the platform posts is a session like what is polled."""
+    pytest.importorskip("tornado")
+    application = bot(telegram_api, echo)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    async def run():
+        async with application, httpx.AsyncClient() as platform:
+            await application.start()
+            await application.updater.start_webhook("127.0.0.1", port, "hook", secret_token="only-us")
+            posted = {"update_id": 1, "message": message("hello")}
+            headers = {"X-Telegram-Bot-Api-Secret-Token": "only-us"}
+            for body in (json.dumps(posted), "{broken"):
+                await platform.post(
+                    f"http://127.0.0.1:{port}/hook",
+                    content=body,
+                    headers={**headers, "Content-Type": "application/json"},
+                )
+            await application.update_queue.join()
+            await application.updater.stop()
+            await application.stop()
+
+    asyncio.run(run())
+    assert told(recorded) == ["text delivered"]
+
+
+def test_a_fork_in_a_handler_leaves_the_session_to_the_parent(recorded, telegram_api):
+    """A forked child is in no session; the parent's goes on and ends once."""
+
+    async def handler(update, context):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python 3.12 warns of forks beside threads
+            child = os.fork()
+        if child == 0:
+            os._exit(0 if current_handling() is None else 1)
+        assert (await asyncio.to_thread(os.waitpid, child, 0))[1] == 0
+        await update.message.reply_text("done")
+
+    telegram_api.push(message=message("hello"))
+    play(bot(telegram_api, handler), telegram_api)
+    assert told(recorded) == ["text delivered"]
+    assert in_short(recorded) == [("query_received", True), ("user_delivery", True)]
 
 
 def test_calls_outside_of_an_update_are_no_session(recorded, telegram_api):
