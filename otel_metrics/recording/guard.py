@@ -46,7 +46,7 @@ class Guard:
         self._warn_once(
             "ids",
             "this tracer provider's tracers make span ids by themselves, so a session's span hangs beside its stages; "
-            "expected opentelemetry.sdk.trace.TracerProvider; each session is one trace all the same",
+            "expected the SDK's own TracerProvider; each session is one trace all the same",
         )
 
     def unreadable(self) -> None:
