@@ -124,6 +124,8 @@ class _TracedApplication(Application[Any, Any, Any, Any, Any, Any]):
 
     def __init__(self, *args: Any, update_processor: BaseUpdateProcessor, **kwargs: Any) -> None:
         super().__init__(*args, update_processor=TracingUpdateProcessor(update_processor, self), **kwargs)
+        if (job_queue := kwargs.get("job_queue")) is not None:
+            _keep_out(job_queue.scheduler)
 
     async def process_update(self, update: object) -> None:
         """Begins a session where the bot calls this itself, past the processor."""
@@ -177,10 +179,7 @@ def _building(build: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(build)
     def traced_build(self: ApplicationBuilder[Any, Any, Any, Any, Any, Any]) -> Any:
         _trace_application(self)
-        application = build(self)
-        if application.job_queue is not None:
-            _keep_out(application.job_queue.scheduler)
-        return application
+        return build(self)
 
     return traced_build
 

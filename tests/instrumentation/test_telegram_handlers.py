@@ -372,10 +372,7 @@ def test_jobs_are_not_of_the_session_that_scheduled_them(recorded, telegram_api)
         await done.wait()
 
     telegram_api.push(message=message("hello"))
-    with instrumented():
-        application = builder(telegram_api).build()
-        application.add_handler(TypeHandler(Update, handler))
-        play(application, telegram_api)
+    play(bot(telegram_api, handler), telegram_api)
     assert found == [None]
     assert told(recorded) == ["text abandoned"]
 
