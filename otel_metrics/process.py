@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from otel_metrics.recording.logger import StructuredLogger
     from otel_metrics.recording.timer import ProcessingTimer
     from otel_metrics.service import MetricsService
+    from otel_metrics.telemetry.providers import Providers
 
 _RETRY_AFTER_S = 2.0
 _NOT_STARTED = "not_started"
 _default: "MetricsService | None" = None
 _substitute: "MetricsService | None" = None
 _retry_at = 0.0
+_providers: "Providers | None" = None
 _choosing = threading.RLock()
 
 
@@ -90,7 +92,20 @@ def _make_service(settings: Settings, clock: "Clock | None" = None) -> "MetricsS
     """OpenTelemetry's SDK is loaded here: not with the package, and never where recording is switched off for good."""
     from otel_metrics.service import MetricsService
 
-    return MetricsService(settings, clock=clock)
+    return MetricsService(settings, clock=clock, providers=_providers)
+
+
+def use_providers(providers: "Providers | None") -> None:
+    """The process's service records into these instead of OpenTelemetry's global ones; None: into those again.
+
+    A service that is there already is made anew.
+    """
+    global _default, _providers
+    with _choosing:
+        before, _default, _providers = _default, None, providers
+        if before is not None:
+            _default = _make_service(before.settings)
+            before.shutdown()
 
 
 def shutdown() -> None:

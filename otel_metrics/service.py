@@ -20,7 +20,7 @@ from otel_metrics.recording.instruments import RECORD_OBSERVER, Instruments, Rec
 from otel_metrics.recording.kit import RecordingKit
 from otel_metrics.recording.logger import StructuredLogger
 from otel_metrics.recording.sessions import Sessions
-from otel_metrics.recording.spans import ApiStageSpans
+from otel_metrics.recording.spans import ApiRootSpans, ApiStageSpans
 from otel_metrics.recording.timer import ProcessingTimer, record_stage
 from otel_metrics.recording.usage import Price, PriceList
 from otel_metrics.settings import Settings, load, rotate_at_bytes
@@ -31,7 +31,7 @@ from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.ledger import JournalLedger
 from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.telemetry.exporter import StoreSpanExporter
-from otel_metrics.telemetry.providers import open_telemetry
+from otel_metrics.telemetry.providers import Providers, open_telemetry
 from otel_metrics.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ _ASK_WAIT_S = 10.0
 class MetricsService:
     """Recording into one store and asking it. Usable as a context manager; safe from any thread and through forks."""
 
-    def __init__(self, settings: Settings | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, clock: Clock | None = None, providers: Providers | None = None
+    ) -> None:
         self.settings = settings or load()
         self.losses = Losses()
         self._clock: Clock = clock or SystemClock()
@@ -63,10 +65,10 @@ class MetricsService:
         self._readings: SystemReadings | None = None
         self._calls: ModelCalls | None = None
         if self.settings.enabled:
-            self._open_recording()
+            self._open_recording(providers or Providers())
         self._logger = StructuredLogger(self.kit, self.settings.log_level)
 
-    def _open_recording(self) -> None:
+    def _open_recording(self, providers: Providers) -> None:
         settings = self.settings
         with _usable(self._layout):
             self._layout.prepare()
@@ -79,14 +81,18 @@ class MetricsService:
         hasher = IdHasher(key)
         guard = Guard(self.losses, strict=settings.strict)
         exporter = StoreSpanExporter(ledger=ledger, settings=settings)
-        telemetry = open_telemetry(exporter, hasher)
+        telemetry = open_telemetry(exporter, hasher, providers)
         resource.update(telemetry.resource)
         make_exporter = telemetry.span_exporter
         forwarder = None if make_exporter is None else self._forwarder(make_exporter, hasher)
         journal.forwards = forwarder is not None
         self._close_telemetry, self._flush_telemetry = telemetry.close, telemetry.flush
+        fast = telemetry.stages
+        roots = ApiRootSpans(
+            telemetry.tracer, telemetry.root_tracer, ledger, hasher, guard, None if fast is None else fast.root
+        )
         self.kit = RecordingKit(
-            telemetry.stages or ApiStageSpans(telemetry.tracer, telemetry.root_tracer, hasher, guard), telemetry.tracer, telemetry.root_tracer, ledger, Instruments(telemetry.meter), hasher,
+            fast or ApiStageSpans(telemetry.tracer, telemetry.root_tracer, hasher, guard), roots, telemetry.tracer, ledger, Instruments(telemetry.meter), hasher,
             self._clock, guard, telemetry.sampled, settings.text_limit, settings.capture_content,
         )  # fmt: skip
         self._sessions = Sessions(self.kit)

@@ -30,6 +30,7 @@ PLATFORM = "hitl.platform.name"  # telegram, discord, slack
 OUTCOME = "hitl.session.outcome"  # one of SessionOutcome
 RETRIES = "hitl.stage.retry.count"  # how often the stage was tried again
 WAIT = "hitl.moderation.wait.duration"  # seconds that a draft waited for a moderator
+API_METHOD = "hitl.api.method"  # the method of a platform's API that was called: sendMessage
 DROP_REASON = "hitl.drop.reason"  # why a record could not be kept: an errno's name, disk_cap, fault_in_…
 USAGE_CALLS = "hitl.usage.calls"  # how many calls of models a stage held
 USAGE_INPUT = (

@@ -9,12 +9,7 @@ from contextlib import suppress
 from otel_metrics.model.identity import record_id
 from otel_metrics.model.records import ProcessingMetric, SessionEnd
 
-
-class Written:
-    """Stands for the record of a span that is in the store by another way."""
-
-
-PendingRecord = ProcessingMetric | SessionEnd | Written
+PendingRecord = ProcessingMetric | SessionEnd
 _MOST = 65_536
 _records: dict[int, PendingRecord] = {}
 
@@ -33,11 +28,6 @@ def put(span_id: int, record: PendingRecord) -> None:
         with suppress(KeyError, StopIteration, RuntimeError):  # another thread was faster
             del _records[next(iter(_records))]
     _records[span_id] = record
-
-
-def put_written(span_id: int) -> None:
-    """Remembers of a span that its record has been written, so that its end writes none."""
-    put(span_id, Written())
 
 
 def pop(span_id: int) -> PendingRecord | None:

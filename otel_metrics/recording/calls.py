@@ -1,7 +1,7 @@
 """Owns the model calls in progress: which stage each belongs to, and the stage of a call that was made outside of any."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in_context
@@ -9,7 +9,7 @@ from opentelemetry.trace import Span, SpanContext, get_current_span, set_span_in
 from otel_metrics.model import names
 from otel_metrics.model.records import ProcessingMetric
 from otel_metrics.model.vocabulary import ProcessingStage
-from otel_metrics.recording.current import CurrentSession
+from otel_metrics.recording.current import session_of
 from otel_metrics.recording.kit import RecordingKit
 from otel_metrics.recording.timer import bring_usage, mark_failed, measure, new_stage, start_stage
 from otel_metrics.recording.usage import PriceList, Usage, tokens_of
@@ -152,18 +152,15 @@ class ModelCalls:
         call.usage.add(attributes, call.began_ns, self._prices, failed=failed)
 
     def _own_stage(self, context: Context, start_ns: int) -> CallStage | None:
-        session = cast("CurrentSession | None", context.get(names.HANDLING_CONTEXT))
+        session = session_of(context)
         if session is None or session.ended or self._has_ended(session.session_id):
             return None
         kit = self._kit
-        platform = getattr(session, "platform", None)
         record = new_stage(
             kit, session.session_id, session.user_id, session.chat_id, ProcessingStage.AI_PROCESSING,
-            {"platform": platform} if platform else {},
+            {"platform": session.platform} if session.platform else {},
         )  # fmt: skip
-        began = getattr(session, "stage_began", None)
-        if began is not None:  # who handles the update ends `query_received` here
-            began(kit.clock.perf_counter_ns())
+        session.stage_began(kit.clock.perf_counter_ns())
         before = context.get(names.STAGE_CONTEXT)
         if isinstance(before, ProcessingMetric) and before.span_id:
             current = get_current_span(context).get_span_context()

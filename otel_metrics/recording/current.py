@@ -2,7 +2,7 @@
 
 from typing import Protocol, cast
 
-from opentelemetry.context import get_current
+from opentelemetry.context import Context, get_current
 
 from otel_metrics.model import names
 
@@ -15,8 +15,21 @@ class CurrentSession(Protocol):
     chat_id: object
     ended: bool
 
+    @property
+    def platform(self) -> str:
+        """Where the update came from: telegram, slack …; empty if that is not known."""
+        ...
+
     def hand_over(self) -> None:
         """Somebody else ends the session from now on, perhaps hours later and in another process."""
+        ...
+
+    def stage_began(self, tick_ns: int) -> None:
+        """A stage of the session began; `tick_ns` is read from the clock's `perf_counter_ns`."""
+        ...
+
+    def stage_failed(self, error: BaseException) -> None:
+        """A stage of the session has recorded this error."""
         ...
 
 
@@ -25,5 +38,10 @@ def current_session() -> CurrentSession | None:
 
     Asyncio carries it into tasks and `to_thread`; a thread that is started otherwise has none.
     """
-    found = cast("CurrentSession | None", get_current().get(names.HANDLING_CONTEXT))
+    found = session_of(get_current())
     return None if found is None or found.ended else found
+
+
+def session_of(context: Context) -> CurrentSession | None:
+    """The session that a context belongs to, also after its end."""
+    return cast("CurrentSession | None", context.get(names.HANDLING_CONTEXT))

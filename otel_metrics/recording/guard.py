@@ -36,11 +36,18 @@ class Guard:
         """A record that could not be made, for a reason that is nobody's fault."""
         self._losses.drop(reason)
 
-    def noticed(self, reason: str, message: str = "") -> None:
-        """Something that is not as it should be and cost no record: counted, and said once where there is something to say."""
+    def noticed(self, reason: str) -> None:
+        """Something that is not as it should be and cost no record: it is counted."""
         self._losses.note(reason)
-        if message:
-            self._warn_once(reason, message)
+
+    def misses_ids(self) -> None:
+        """The provider gives spans ids of its own: the session's root span can not have the one that others point to."""
+        self._losses.note("root_span_without_our_id_generator")
+        self._warn_once(
+            "ids",
+            "this tracer provider does not use our id generator, so that a session's span hangs beside its stages and not "
+            "above them; expected the SDK's own TracerProvider; each session is one trace all the same",
+        )
 
     def unreadable(self) -> None:
         """A value whose own methods failed: a placeholder stands for it."""

@@ -5,21 +5,18 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, Tracer
 
 from otel_metrics.model.identity import IdHasher, as_integer_id, root_span_id_of, trace_id_of
-from otel_metrics.model.records import Json, ProcessingMetric, Record
+from otel_metrics.model.records import Json, ProcessingMetric, Record, SessionEnd
 from otel_metrics.model.times import Clock
 from otel_metrics.model.values import clean_text, text_of
 from otel_metrics.recording.guard import Guard
 from otel_metrics.recording.instruments import Instruments
 from otel_metrics.recording.usage import Usage
-
-if TYPE_CHECKING:
-    from otel_metrics.recording.timer import ProcessingTimer
 
 UNKNOWN_SESSION = "unknown"
 
@@ -49,6 +46,27 @@ class StageSpans(Protocol):
         ...
 
 
+class Roots(Protocol):
+    """How the root spans of sessions are made."""
+
+    def emit(self, record: SessionEnd, root: "RootSpan", start_ns: int, end_ns: int) -> None:
+        """Makes the root span of a session that has ended, which writes its line."""
+        ...
+
+
+class LiveStage(Protocol):
+    """A stage that is in progress in this process."""
+
+    @property
+    def span(self) -> Span | None:
+        """Its span; None before it begins and after it has ended."""
+        ...
+
+    def disown(self) -> None:
+        """In a forked child: the stage stays the parent's."""
+        ...
+
+
 class RootSpan(NonRecordingSpan):
     """The stand-in for a session's root span: a remote parent that nobody holds open."""
 
@@ -64,8 +82,8 @@ class RecordingKit:
     """The parts of one service's recording. `sampled` says for a trace id whether the provider samples it."""
 
     stages: StageSpans
+    roots: Roots
     tracer: Tracer
-    root_tracer: Tracer
     ledger: Ledger
     instruments: Instruments
     hasher: IdHasher
@@ -74,7 +92,7 @@ class RecordingKit:
     sampled: Callable[[int], bool]
     text_limit: int = 16_384
     capture_content: bool = False
-    live: "dict[str, list[ProcessingTimer]]" = field(default_factory=dict)
+    live: dict[str, list[LiveStage]] = field(default_factory=dict)
     usage: dict[str, Usage] = field(default_factory=dict)
     """What the model calls of stages in progress used, by the stage's span id; it stands here from the first call on."""
     waits: OrderedDict[int, None] = field(default_factory=OrderedDict)
@@ -83,6 +101,15 @@ class RecordingKit:
 
     def __post_init__(self) -> None:
         self.root_of = lru_cache(maxsize=8192)(self._root_of)
+
+    def no_longer_live(self, session_id: str, stage: LiveStage) -> None:
+        """A stage that stands in `live` has ended."""
+        stages = self.live.get(session_id)
+        if stages is not None:
+            if stage in stages:
+                stages.remove(stage)
+            if not stages:
+                self.live.pop(session_id, None)
 
     def new_number(self) -> int:
         """64 random bits, for the key of a record that has no span of its own."""

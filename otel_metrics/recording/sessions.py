@@ -3,12 +3,8 @@
 from collections import OrderedDict
 from typing import Any
 
-from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
-
-from otel_metrics.model import names, pending
-from otel_metrics.model.attributes import root_attributes
-from otel_metrics.model.identity import new_session_id, root_span_id_of, session_start_ns, trace_id_of
+from otel_metrics.model import names
+from otel_metrics.model.identity import new_session_id, session_start_ns
 from otel_metrics.model.records import Json, SessionBegin, SessionEnd
 from otel_metrics.model.times import iso
 from otel_metrics.model.values import clean_mapping, clean_text, text_of
@@ -23,7 +19,7 @@ class Sessions:
 
     def __init__(self, kit: RecordingKit) -> None:
         self._kit = kit
-        self._created: OrderedDict[str, SessionBegin] = OrderedDict()
+        self._created: OrderedDict[str, tuple[SessionBegin, int]] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def create(self, user_id: object, chat_id: object, metadata: Json) -> str:
@@ -44,7 +40,7 @@ class Sessions:
                 chat,
                 cleaned,
             )
-            _remember(self._created, session_id, record)
+            _remember(self._created, session_id, (record, now_ns // 1000 * 1000))  # as the id tells it
             kit.ledger.append(record)
         except Exception as error:
             kit.guard.caught("create_session", error)
@@ -72,62 +68,22 @@ class Sessions:
     def _emit_root(self, session_id: str, outcome: str, metadata: Json) -> None:
         kit = self._kit
         end_ns = kit.clock.time_ns()
-        start_ns = min(session_start_ns(session_id) or end_ns, end_ns)
-        begun = self._created.pop(session_id, None)
+        begun, start_ns = self._created.pop(session_id, (None, 0))
+        start_ns = min(start_ns or session_start_ns(session_id) or end_ns, end_ns)
         user, chat = (begun.user_id, begun.chat_id) if begun else (0, 0)
         metadata = {**(begun.metadata if begun else {}), **metadata}
-        trace_id = trace_id_of(session_id)
-        root_id = root_span_id_of(trace_id)
+        root = kit.root_of(session_id)
+        root_id = f"{root.context.span_id:016x}"
         record = SessionEnd(
-            f"{trace_id:032x}"[:14] + f"{root_id:016x}", "", "metric", "session_ended", f"Session ended: {outcome}", session_id,
+            f"{root.trace_id:032x}"[:14] + root_id, "", "metric", "session_ended", f"Session ended: {outcome}", session_id,
             names.SESSION_SPAN, "internal", iso(start_ns), iso(end_ns), round((end_ns - start_ns) / 1e6),
-            outcome != SessionOutcome.FAILED, names.SCOPE, f"{root_id:016x}", "", 0,
+            outcome != SessionOutcome.FAILED, names.SCOPE, root_id, "", 0,
             user_id=user, chat_id=chat, outcome=outcome, metadata=metadata,
         )  # fmt: skip
-        # The ids reach the tracer's id generator by the attached context (the one given to start_span is not seen by it).
-        token = attach(Context({**get_current(), names.ROOT_CONTEXT: (trace_id, root_id)}))
-        try:
-            pending.put(root_id, record)
-            span = kit.root_tracer.start_span(
-                names.SESSION_SPAN, Context(), attributes=root_attributes(record, kit.hasher), start_time=start_ns
-            )
-        finally:
-            detach(token)
-        if not span.is_recording():  # the session's end is kept all the same
-            pending.pop(root_id)
-            self._keep(record)
-        elif span.get_span_context().span_id != root_id:
-            span = self._rooted_elsewhere(record, start_ns, root_id)
-        if outcome == SessionOutcome.FAILED:
-            span.set_status(Status(StatusCode.ERROR))
-        span.end(end_time=end_ns)
+        kit.roots.emit(record, root, start_ns, end_ns)
         kit.instruments.measure(
             kit.instruments.session_duration.record, (end_ns - start_ns) / 1e9, {names.OUTCOME: outcome}
         )
-
-    def _rooted_elsewhere(self, record: SessionEnd, start_ns: int, root_id: int) -> Span:
-        """Without our id generator: the end is kept as it should be, and what others see is in the session's trace at least.
-
-        The span that has begun in a trace of its own is never ended, so that nobody gets it.
-        """
-        kit = self._kit
-        pending.pop(root_id)
-        self._keep(record)
-        kit.guard.noticed(
-            "root_span_without_our_id_generator",
-            "this tracer provider does not use our id generator for the roots of sessions, so that in your backend the "
-            "span `session` stands beside the stages and not above them; expected OpenTelemetry's own TracerProvider",
-        )
-        context = set_span_in_context(kit.root_of(record.session_id), Context())
-        span = kit.root_tracer.start_span(
-            names.SESSION_SPAN, context, attributes=root_attributes(record, kit.hasher), start_time=start_ns
-        )
-        pending.put_written(span.get_span_context().span_id)
-        return span
-
-    def _keep(self, record: SessionEnd) -> None:
-        record.timestamp = record.end_time
-        self._kit.ledger.append(record)
 
 
 def _remember(memory: OrderedDict[str, Any], key: str, value: Any) -> None:

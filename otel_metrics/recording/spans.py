@@ -1,13 +1,17 @@
-"""Owns the spans of stages on the OpenTelemetry API alone: what works in anybody's provider."""
+"""Owns the spans of stages and sessions on the OpenTelemetry API alone: what works in anybody's provider."""
+
+from collections.abc import Callable
 
 from opentelemetry.context import Context, attach, detach, get_current
-from opentelemetry.trace import Span, SpanContext, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanContext, Status, StatusCode, Tracer, set_span_in_context
 
 from otel_metrics.model import names, pending
-from otel_metrics.model.attributes import metadata_attributes, stage_attributes
+from otel_metrics.model.attributes import metadata_attributes, root_attributes, stage_attributes
 from otel_metrics.model.identity import IdHasher
-from otel_metrics.model.records import ProcessingMetric
+from otel_metrics.model.records import ProcessingMetric, SessionEnd
+from otel_metrics.model.vocabulary import SessionOutcome
 from otel_metrics.recording.guard import Guard
+from otel_metrics.recording.kit import Ledger, RootSpan
 
 _ERROR = Status(StatusCode.ERROR)
 
@@ -52,4 +56,53 @@ class ApiStageSpans:
             if isinstance(record.error_type, str):
                 span.set_attribute(names.ERROR_TYPE, record.error_type)
                 span.set_status(_ERROR)
+        span.end(end_time=end_ns)
+
+
+class ApiRootSpans:
+    """Makes the root spans of sessions with a tracer of the API, each when its session has ended.
+
+    `root_tracer` is one that can give a span the ids that stand in the context, if the provider allows that. `quickly`
+    writes the line without a span where nobody but the store would see it, and says whether it did.
+    """
+
+    def __init__(
+        self, tracer: Tracer, root_tracer: Tracer, ledger: Ledger, hasher: IdHasher, guard: Guard,
+        quickly: Callable[[SessionEnd, int, int], bool] | None,
+    ) -> None:  # fmt: skip
+        self._tracer = tracer
+        self._root_tracer = root_tracer
+        self._ledger = ledger
+        self._hasher = hasher
+        self._guard = guard
+        self._quickly = quickly
+
+    def emit(self, record: SessionEnd, root: RootSpan, start_ns: int, end_ns: int) -> None:
+        """Emits the root span with its ids; where the provider makes its own, as a child of the root that is not there."""
+        if self._quickly is not None and self._quickly(record, int(root.context.trace_flags), end_ns):
+            return
+        root_id = root.context.span_id
+        attributes = root_attributes(record, self._hasher)
+        # The ids reach the tracer's id generator by the attached context (the one given to start_span is not seen by it).
+        token = attach(Context({**get_current(), names.ROOT_CONTEXT: (root.trace_id, root_id)}))
+        try:
+            pending.put(root_id, record)
+            span = self._root_tracer.start_span(
+                names.SESSION_SPAN, Context(), attributes=attributes, start_time=start_ns
+            )
+        finally:
+            detach(token)
+        if span.is_recording() and span.get_span_context().span_id != root_id:
+            self._guard.misses_ids()
+            pending.pop(root_id)
+            span = self._tracer.start_span(
+                names.SESSION_SPAN, set_span_in_context(root), attributes=attributes, start_time=start_ns
+            )
+            pending.put(span.get_span_context().span_id, record)
+        if not span.is_recording():  # the session's end is kept all the same
+            pending.pop(root_id)
+            record.timestamp = record.end_time
+            self._ledger.append(record)
+        if record.outcome == SessionOutcome.FAILED:
+            span.set_status(_ERROR)
         span.end(end_time=end_ns)

@@ -13,6 +13,7 @@ from otel_metrics.model.records import Json, ProcessingMetric
 from otel_metrics.model.times import TIME_FORMS, TimeInput, iso, to_ns
 from otel_metrics.model.values import clean_mapping, clean_text, text_of
 from otel_metrics.model.vocabulary import ProcessingStage
+from otel_metrics.recording.current import session_of
 from otel_metrics.recording.kit import RecordingKit, integer_ids
 
 _FAILED = "failed"
@@ -28,8 +29,8 @@ class ProcessingTimer:
     """
 
     __slots__ = (
-        "_context", "_failure", "_kit", "_known", "_left_ns", "_record", "_since_ns", "_span", "_start_ns", "_text",
-        "_tick", "_token", "chat_id", "metadata", "session_id", "stage", "user_id",
+        "_context", "_error_type", "_failure", "_kit", "_known", "_left_ns", "_record", "_since_ns", "_span", "_start_ns",
+        "_text", "_tick", "_token", "chat_id", "metadata", "session_id", "stage", "user_id",
     )  # fmt: skip
 
     def __init__(
@@ -43,15 +44,16 @@ class ProcessingTimer:
         self.stage = stage
         self.metadata = metadata
         self._failure: str | None = None
+        self._error_type = _FAILED
         self._text: str | None = None
         self._span: Span | None = None
         self._token: Any = None
         self._since_ns = since_ns
         self._left_ns: int | None = None
 
-    def fail(self, reason: object) -> None:
-        """Marks the stage failed; the reason stays in the local store, what leaves is `error.type` = "failed"."""
-        self._failure = text_of(reason)
+    def fail(self, reason: object, error_type: str = _FAILED) -> None:
+        """Marks the stage failed; the reason stays in the local store, what leaves is `error.type`."""
+        self._failure, self._error_type = text_of(reason), error_type
 
     def text(self, text: object) -> None:
         """Tells the text that this stage made or passed on, the last one where it is told several.
@@ -128,15 +130,13 @@ class ProcessingTimer:
         if self._since_ns is not None and self._since_ns < now_ns:
             self._start_ns = self._since_ns
             self._tick -= now_ns - self._since_ns
+        if (handling := session_of(get_current())) is not None and handling.session_id == record.session_id:
+            handling.stage_began(self._tick)
         span, context = start_stage(kit, record, self._start_ns)
-        self._context = Context({**context, _SPAN_KEY: span, names.STAGE_CONTEXT: record})
+        self._context = Context({**context, SPAN_KEY: span, names.STAGE_CONTEXT: record})
         self._token = attach(self._context)
         self._span = span
-        live = kit.live.get(record.session_id)
-        if live is None:
-            kit.live[record.session_id] = [self]
-        else:
-            live.append(self)
+        kit.live.setdefault(record.session_id, []).append(self)
 
     def _stop(self, kit: RecordingKit, span: Span, error: BaseException | None) -> None:
         end_ns = self._now_ns(kit) if self._left_ns is None else self._left_ns
@@ -144,12 +144,7 @@ class ProcessingTimer:
             detach(self._token)
         self._span = self._token = None
         record = self._record
-        live = kit.live.get(record.session_id)
-        if live is not None:
-            if self in live:
-                live.remove(self)
-            if not live:
-                kit.live.pop(record.session_id, None)
+        kit.no_longer_live(record.session_id, self)
         try:
             changed = self.metadata != self._known
         except Exception:  # values such as arrays give no plain answer
@@ -160,9 +155,11 @@ class ProcessingTimer:
         if self._text is not None:
             record.metadata = {**record.metadata, **_told(kit, self._text)}
         if error is not None:
-            mark_failed(record, _type_of(error), clean_text(text_of(error), kit.text_limit))
+            mark_failed(record, type_of(error), clean_text(text_of(error), kit.text_limit))
+            if (handling := session_of(self._context)) is not None and handling.session_id == record.session_id:
+                handling.stage_failed(error)
         elif self._failure is not None:
-            mark_failed(record, _FAILED, clean_text(self._failure, kit.text_limit))
+            mark_failed(record, self._error_type, clean_text(self._failure, kit.text_limit))
         if kit.usage:
             bring_usage(kit, record, span)
         kit.stages.end(record, span, end_ns)
@@ -245,19 +242,19 @@ def start_stage(kit: RecordingKit, record: ProcessingMetric, start_ns: int, span
     """
     root = kit.root_of(record.session_id)
     context = get_current()
-    current = context.get(_SPAN_KEY)
+    current = context.get(SPAN_KEY)
     parent = current.get_span_context() if isinstance(current, Span) else root.context
     if parent.trace_id != root.trace_id:
         parent = root.context
-        context = Context({**context, _SPAN_KEY: root})
+        context = Context({**context, SPAN_KEY: root})
     elif current is None:
-        context = Context({**context, _SPAN_KEY: root})
+        context = Context({**context, SPAN_KEY: root})
     record.start_time = iso(start_ns)
     record.parent_span_id = f"{parent.span_id:016x}"
     return kit.stages.start(record, parent, context, start_ns, span_id), context
 
 
-_SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 """The key under which the API keeps the current span: with it, span and record go into a context by one copy."""
 
 
@@ -316,7 +313,8 @@ def _time_or(kit: RecordingKit, value: TimeInput | None, otherwise: int, record:
 _LAST_NS = (1 << 63) - 1  # OTLP and Parquet hold nanoseconds in 64 bits; beyond, a whole batch would not be sent
 
 
-def _type_of(error: BaseException) -> str:
+def type_of(error: BaseException) -> str:
+    """The name of an error's class, with its module unless that is Python's own."""
     kind = type(error)
     if kind.__module__ == "builtins":
         return kind.__qualname__

@@ -76,10 +76,7 @@ class StoreSpanExporter(SpanExporter):
                 span.links,
             )
         if isinstance(record, SessionEnd):
-            _complete_root(record, span, context)
-            return self.ledger.append(record)
-        if record is not None:
-            return True
+            return self.write_root(record, int(context.trace_flags), span.end_time or 0)
         attributes = span.attributes or {}
         session_id = attributes.get(names.SESSION_ID) or _session_of_trace(context.trace_id)
         if session_id:
@@ -109,6 +106,12 @@ class StoreSpanExporter(SpanExporter):
             record.events = self._events(events)
         if links:
             record.links = links_as_json(links)
+        return self.ledger.append(record)
+
+    def write_root(self, record: SessionEnd, flags: int, end_ns: int) -> bool:
+        """Completes the record of a session's end from its span and writes its line."""
+        record.timestamp = record.end_time = iso(end_ns)
+        record.flags = flags
         return self.ledger.append(record)
 
     def write_begin(self, record: ProcessingMetric) -> None:
@@ -200,6 +203,8 @@ class StoreSpanProcessor(SpanProcessor):
         context = get_current() if parent_context is None else parent_context
         record = context.get(names.STAGE_CONTEXT)
         if not isinstance(record, ProcessingMetric):
+            if session_id := _handled_session(context):
+                span.set_attribute(names.SESSION_ID, session_id)
             watch(self.exporter.calls, span, context)
             return
         if record.span_id:
@@ -229,9 +234,10 @@ class StoreSpanProcessor(SpanProcessor):
         return True
 
 
-def _complete_root(record: SessionEnd, span: ReadableSpan, context: SpanContext) -> None:
-    record.timestamp = record.end_time = iso(span.end_time or 0)
-    record.flags = int(context.trace_flags)
+def _handled_session(context: Context) -> str:
+    """The session of the update that is being handled, while it is; empty outside."""
+    handling = context.get(names.HANDLING_CONTEXT)
+    return "" if handling is None or getattr(handling, "ended", True) else str(getattr(handling, "session_id", ""))
 
 
 _OF_A_STAGE = frozenset(

@@ -35,6 +35,14 @@ _LAST_SEND_S = 1.5
 """So long the end of a process waits for a collector that takes its last metrics."""
 
 
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """The providers to record into; OpenTelemetry's global ones where None."""
+
+    tracer: trace.TracerProvider | None = None
+    meter: metrics.MeterProvider | None = None
+
+
 @dataclass(slots=True)
 class Telemetry:
     """What recording needs of OpenTelemetry, and how to let go of it.
@@ -75,12 +83,12 @@ def _calmly(call: Callable[..., object], *arguments: object) -> None:
         _logger.warning("OTLP could not be ended or flushed", exc_info=True)
 
 
-def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
-    """Joins the process's SDK provider, or builds one and makes it the process's own where none is set.
+def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher, given: Providers) -> Telemetry:
+    """Joins the provider that is given or the process's SDK provider, or builds one and makes it the process's own.
 
     In a provider that somebody else built only the store is added: what it sends elsewhere is its owner's choice.
     """
-    provider = trace.get_tracer_provider()
+    provider = given.tracer or trace.get_tracer_provider()
     ours = not isinstance(provider, TracerProvider)
     if ours:
         if otel_environment("OTEL_SDK_DISABLED").lower() == "true":
@@ -92,7 +100,7 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
         )
         trace.set_tracer_provider(provider)
     assert isinstance(provider, TracerProvider)
-    meter_provider, closers, flushers = _meter_provider(provider.resource)
+    meter_provider, closers, flushers = _meter_provider(provider.resource, given.meter)
     tracer = provider.get_tracer(names.SCOPE, __version__, names.SCHEMA_URL)
     stages, send = None, None
     pipeline = provider._active_span_processor
@@ -107,12 +115,20 @@ def open_telemetry(exporter: StoreSpanExporter, hasher: IdHasher) -> Telemetry:
             stages = FastStageSpans(provider, pipeline, exporter, hasher, scope)
     else:
         _add_store(provider, exporter)
-    sampler = provider.sampler
     return Telemetry(
         stages, tracer, root_tracer_of(tracer), meter_provider.get_meter(names.SCOPE, __version__, names.SCHEMA_URL),
-        lambda trace_id: sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision is Decision.RECORD_AND_SAMPLE,
+        _decider(provider.sampler),
         dict(provider.resource.attributes), send, closers, flushers,
     )  # fmt: skip
+
+
+def _decider(sampler: Sampler) -> Callable[[int], bool]:
+    """Says for a trace id whether the sampler takes a session of it."""
+    if isinstance(sampler, RecordEverything) and sampler.takes_all_sessions:
+        return lambda _: True
+    return lambda trace_id: (
+        sampler.should_sample(None, trace_id, names.SESSION_SPAN).decision is Decision.RECORD_AND_SAMPLE
+    )
 
 
 def _add_store(provider: TracerProvider, exporter: StoreSpanExporter) -> None:
@@ -131,11 +147,11 @@ def _add_store(provider: TracerProvider, exporter: StoreSpanExporter) -> None:
 
 
 def _meter_provider(
-    resource: Resource,
+    resource: Resource, given: metrics.MeterProvider | None
 ) -> tuple[metrics.MeterProvider, list[Callable[[], object]], list[Callable[[int], object]]]:
     """The process's meter provider; a new one of ours only where OTLP is asked for, since every reader costs the bot."""
-    present = metrics.get_meter_provider()
-    if hasattr(present, "force_flush"):
+    present = given or metrics.get_meter_provider()
+    if given is not None or hasattr(present, "force_flush"):
         return present, [], []
     exporter = metric_exporter()
     if exporter is None:

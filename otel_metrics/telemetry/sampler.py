@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON, Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
@@ -13,6 +13,7 @@ class RecordEverything(Sampler):
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
+        self.takes_all_sessions = sampler in {ALWAYS_ON, DEFAULT_ON}
 
     def should_sample(
         self, parent_context: Context | None, trace_id: int, name: str, kind: SpanKind | None = None,

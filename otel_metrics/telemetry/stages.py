@@ -20,7 +20,7 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from otel_metrics.model.attributes import stage_attributes
 from otel_metrics.model.identity import IdHasher, record_id
-from otel_metrics.model.records import ProcessingMetric
+from otel_metrics.model.records import ProcessingMetric, SessionEnd
 from otel_metrics.telemetry.exporter import StoreSpanExporter
 from otel_metrics.telemetry.pipeline import Pipeline
 
@@ -169,6 +169,13 @@ class FastStageSpans:
         if isinstance(record.error_type, str):
             span.set_status(_ERROR)
         span.end(end_ns)
+
+    def root(self, record: SessionEnd, flags: int, end_ns: int) -> bool:
+        """Writes the line of a session's end, unless other processors are to see a span of it: then it is the SDK's."""
+        if self._pipeline.others:
+            return False
+        self._exporter.write_root(record, flags, end_ns)
+        return True
 
     def ended(self, span: StageSpan) -> None:
         """Writes the line first, then hands a readable span to the other processors."""

@@ -43,8 +43,13 @@ class Session:
     user_id: int = 5
     chat_id: int = 6
     ended: bool = False
+    platform: str = ""
 
     def hand_over(self) -> None: ...
+
+    def stage_began(self, tick_ns: int) -> None: ...
+
+    def stage_failed(self, error: BaseException) -> None: ...
 
 
 @pytest.fixture
@@ -143,7 +148,7 @@ def test_call_inside_a_handling_takes_over_from_it(ours: MetricsService, api: Mo
         def stage_began(self, tick_ns: int) -> None:
             self.told += 1
 
-    handling = Handling(ours.create_session(5, 6))
+    handling = Handling(ours.create_session(5, 6), platform="telegram")
     token = attach(set_value(names.HANDLING_CONTEXT, handling))
     ask(api)
     handling.ended = True

@@ -35,7 +35,8 @@ BOT = f"""
     ask = lambda: model.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "{QUESTION}"}}])
 
     class Session:
-        user_id, chat_id, ended = 5, 6, False
+        user_id, chat_id, ended, platform = 5, 6, False, ""
+        stage_began = stage_failed = lambda self, what: None
         def __init__(self, session_id):
             self.session_id = session_id
 

@@ -92,10 +92,17 @@ class Handled:
     """The update of an instrumented framework."""
 
     session_id, user_id, chat_id = "a-session", 5, 6
+    platform = ""
     handed_over = ended = False
 
     def hand_over(self):
         self.handed_over = True
+
+    def stage_began(self, tick_ns):
+        pass
+
+    def stage_failed(self, error):
+        pass
 
 
 @pytest.fixture
