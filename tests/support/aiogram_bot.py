@@ -37,12 +37,19 @@ def bot_of(api: TelegramApi, session: AiohttpSession | None = None) -> Bot:
 
 def play(dispatcher: Dispatcher, api: TelegramApi, *bots: Bot, **options: Any) -> None:
     """Lets the bots handle by polling every update that the server has, then stops them."""
+    play_all(dispatcher, [(api, bot) for bot in bots or (bot_of(api),)], **options)
+
+
+def play_all(dispatcher: Dispatcher, pairs: list[tuple[TelegramApi, Bot]], **options: Any) -> None:
+    """The same for bots that each have a server of their own."""
 
     async def run() -> None:
+        bots = [bot for _, bot in pairs]
         playing = asyncio.create_task(
-            dispatcher.start_polling(*(bots or (bot_of(api),)), polling_timeout=5, handle_signals=False, **options)
+            dispatcher.start_polling(*bots, polling_timeout=5, handle_signals=False, **options)
         )
-        await asyncio.to_thread(api.wait_until_read)
+        for api, _ in pairs:
+            await asyncio.to_thread(api.wait_until_read)
         while running := getattr(dispatcher, "_handle_update_tasks", ()):
             await asyncio.gather(*running)
         await dispatcher.stop_polling()
@@ -93,14 +100,11 @@ def stages(service: MetricsService) -> list[str]:
     return [f"{row['stage']} {row['error_type']}" if row["error_type"] else row["stage"] for row in rows]
 
 
-def calls(service: MetricsService) -> list[tuple[str, bool]]:
-    """The spans of calls in order: their names, and whether they are of a session."""
-    known = {one["session_id"] for one in sessions(service)}
-    return [(row["name"], row["session_id"] in known) for row in _spans(service)]
-
-
-def _spans(service: MetricsService) -> list[Json]:
-    return service.sql("SELECT * FROM spans WHERE name LIKE 'telegram %' ORDER BY start_time")
+def calls(service: MetricsService) -> list[str]:
+    """The calls of the Bot API inside of sessions, in order."""
+    return [
+        row["name"] for row in service.sql("SELECT name FROM spans WHERE name LIKE 'telegram %' ORDER BY start_time")
+    ]
 
 
 def _decoded(value: Any) -> Any:
