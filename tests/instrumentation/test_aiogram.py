@@ -246,7 +246,6 @@ def test_a_returned_method_is_called_inside_of_its_session(recorded, api):
     async def run() -> None:
         async with webhook(dispatcher, bot_of(api), background=True) as post:
             await post({"update_id": 1, "message": message("x")})
-            await asyncio.to_thread(api.wait_until, lambda: len(api.texts()) == 2)
 
     asyncio.run(run())
     assert told(recorded) == ["text delivered"] * 2
@@ -407,7 +406,7 @@ def test_middlewares_of_calls_work_and_every_try_is_a_span(recorded, api):
     assert stages(recorded) == ["query_received", "user_delivery"]
     assert calls(recorded) == ["telegram sendMessage"] * 2
     failed = recorded.sql("SELECT error_type FROM spans WHERE name = 'telegram sendMessage' ORDER BY start_time")
-    assert [row["error_type"] for row in failed] == ["aiogram.exceptions.TelegramRetryAfter", ""]
+    assert [row["error_type"] or "" for row in failed] == ["aiogram.exceptions.TelegramRetryAfter", ""]
 
 
 def test_a_conversation_is_a_session_for_each_update(recorded, api):

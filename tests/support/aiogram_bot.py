@@ -50,12 +50,18 @@ def play_all(dispatcher: Dispatcher, pairs: list[tuple[TelegramApi, Bot]], **opt
         )
         for api, _ in pairs:
             await asyncio.to_thread(api.wait_until_read)
-        while running := getattr(dispatcher, "_handle_update_tasks", ()):
-            await asyncio.gather(*running)
+        await all_handled()
         await dispatcher.stop_polling()
         await playing
 
     asyncio.run(run())
+
+
+async def all_handled() -> None:
+    """Waits until every update that was read has been handled and what its handler returned has been sent."""
+    names = {"_process_update", "_process_with_semaphore", "_background_feed_update"}
+    while running := [task for task in asyncio.all_tasks() if task.get_coro().__name__ in names]:
+        await asyncio.wait(running)
 
 
 @asynccontextmanager
@@ -75,10 +81,11 @@ async def webhook(dispatcher: Dispatcher, bot: Bot, *, background: bool) -> Asyn
             data = body if isinstance(body, str) else json.dumps(body)
             headers = {"Content-Type": "application/json"}
             async with client.post(f"http://127.0.0.1:{port}/hook", data=data, headers=headers) as answer:
-                return answer.status, await answer.text()
+                return answer.status, (await answer.read()).decode()
 
         try:
             yield post
+            await all_handled()
         finally:
             await runner.cleanup()
 
