@@ -27,7 +27,9 @@ from otel_metrics.instrumentation.base import Instrumentor
 from otel_metrics.instrumentation.bot_api import PLATFORM, delivers
 from otel_metrics.instrumentation.handling import Handling, current_handling, handle
 from otel_metrics.instrumentation.outbound import api_call, delivery
+from otel_metrics.model.records import Json
 from otel_metrics.model.vocabulary import ProcessingStage
+from otel_metrics.process import get_metrics_service
 
 Traced = TypeVar("Traced", Dispatcher, Bot)
 
@@ -69,7 +71,7 @@ class TracingMiddleware(BaseMiddleware):
     async def __call__(self, handler: Callable[..., Any], event: Any, data: dict[str, Any]) -> Any:
         """Hands the update on, in its session."""
         _trace_calls(data.get("bot"))
-        user_id, chat_id, facts = facts_of(event, data.get("dispatcher"))
+        user_id, chat_id, facts = _facts(event, data.get("dispatcher"))
         with handle(user_id, chat_id, facts, subject=event) as handling:
             try:
                 answer = await handler(event, data)
@@ -164,6 +166,16 @@ class _InHandling:
 
 
 _answers: dict[int, _Answer] = {}
+
+
+def _facts(event: object, dispatcher: object) -> tuple[int, int, Json]:
+    """What is told of an update; routers and flags are the bot's own and may hold anything."""
+    try:
+        return facts_of(event, dispatcher)
+    except Exception as fault:
+        if (kit := get_metrics_service().kit) is not None:
+            kit.guard.caught("aiogram_updates", fault, dropped=False)
+        return 0, 0, {"platform": PLATFORM, "message_kind": "other"}
 
 
 async def _request(make_request: Any, bot: Bot, method: TelegramMethod[Any]) -> Any:

@@ -527,3 +527,19 @@ def test_with_recording_switched_off_the_bot_works(tmp_path, api):
         play(echoing(), api)
     assert api.texts() == ["x"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_not_be_read_does_not_stop_the_bot(tmp_path, api):
+    """A handler's flags that mean something else to the bot cost a warning and the facts, never an update."""
+    dispatcher = traced(Dispatcher())
+
+    @dispatcher.message(flags={"commands": 5})
+    async def echo(message: Message) -> None:
+        await message.answer("x")
+
+    api.push(message=message("/start"))
+    with temporary_service(tmp_path, strict=False) as lenient:
+        with pytest.warns(RuntimeWarning, match="the bot goes on"):
+            play(dispatcher, api)
+        assert told(lenient) == ["other delivered"]
+    assert api.texts() == ["x"]
