@@ -100,7 +100,6 @@ class TracingRequestMiddleware(BaseRequestMiddleware):
 
     async def __call__(self, make_request: Any, bot: Bot, method: TelegramMethod[Any]) -> Any:
         """Calls the API, through the bot's own middlewares."""
-        _keep_places(bot.session.middleware)
         answer = _answers.pop(id(method), None)
         if answer is None:
             return await _request(make_request, bot, method)

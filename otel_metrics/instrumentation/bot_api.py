@@ -7,7 +7,7 @@ from otel_metrics.instrumentation.handling import Handling
 
 PLATFORM = "telegram"
 _MESSAGE_KINDS = (
-    "text", "photo", "voice", "document", "sticker", "video", "audio", "video_note", "animation", "location", "venue",
+    "text", "photo", "voice", "animation", "document", "sticker", "video", "audio", "video_note", "venue", "location",
     "contact", "poll", "dice", "game", "new_chat_members", "left_chat_member", "pinned_message", "successful_payment",
     "invoice", "story",
 )  # fmt: skip

@@ -67,6 +67,7 @@ KINDS = [
     ({"message": message(document={**FILE, "file_name": "MARKED"})}, "document", 77, HERE),
     ({"message": message(sticker={**SIZED, "is_animated": False, "is_video": False, "type": "regular"})}, "sticker", 77, HERE),
     ({"message": message(video={**SIZED, "duration": 1})}, "video", 77, HERE),
+    ({"message": message(animation={**SIZED, "duration": 1}, document={**FILE, "file_name": "MARKED"})}, "animation", 77, HERE),
     ({"message": message(location={"longitude": 13.4, "latitude": 52.5})}, "location", 77, HERE),
     ({"message": message(contact={"phone_number": "MARKED", "first_name": "MARKED"})}, "contact", 77, HERE),
     ({"message": message(poll=POLL)}, "poll", 77, HERE),
@@ -114,6 +115,14 @@ def echoing() -> Dispatcher:
         await message.answer(message.text)
 
     return dispatcher
+
+
+def own_provider() -> InMemorySpanExporter:
+    """What the exporter of a provider gets that the bot's own code has set."""
+    seen, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(seen))
+    trace.set_tracer_provider(provider)
+    return seen
 
 
 def test_every_kind_of_update_is_a_session_of_its_kind(recorded, api):
@@ -449,9 +458,7 @@ def test_a_conversation_is_a_session_for_each_update(recorded, api):
 
 def test_work_that_outlives_its_handler_is_of_no_session(tmp_path, api):
     """What a background task sends after its handler's end is a trace of its own; the session has ended as abandoned."""
-    seen, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(seen))
-    trace.set_tracer_provider(provider)
+    seen = own_provider()
     dispatcher, tasks, ended = traced(Dispatcher()), [], asyncio.Event()
 
     @dispatcher.message()
@@ -476,6 +483,16 @@ def test_work_that_outlives_its_handler_is_of_no_session(tmp_path, api):
     assert api.texts() == ["MARKED"]
     (call,) = [span for span in seen.get_finished_spans() if span.name == "telegram sendMessage"]
     assert call.parent is None
+
+
+def test_long_polls_are_not_told(tmp_path, api):
+    """Of what a bot calls outside of updates there is a span each, but none of the polls by which it waits."""
+    seen = own_provider()
+    with temporary_service(tmp_path):
+        api.push(message=message("x"))
+        play(echoing(), api)
+    sent = [span.name for span in seen.get_finished_spans() if span.name.startswith("telegram ")]
+    assert sent == ["telegram getMe", "telegram sendMessage"]
 
 
 def test_several_bots_in_one_dispatcher(recorded):
