@@ -13,9 +13,10 @@ from telegram import Bot
 from telegram.ext import Application, ApplicationBuilder, BaseRateLimiter, BaseUpdateProcessor, ExtBot
 
 from otel_metrics.instrumentation.base import Instrumentor
+from otel_metrics.instrumentation.bot_api import PLATFORM, delivers
 from otel_metrics.instrumentation.handling import current_handling, handle, outside_handling
 from otel_metrics.instrumentation.outbound import api_call, delivery
-from otel_metrics.instrumentation.telegram_updates import PLATFORM, delivers, facts_of
+from otel_metrics.instrumentation.telegram_updates import facts_of
 
 Builder = TypeVar("Builder", bound=ApplicationBuilder[Any, Any, Any, Any, Any, Any])
 

@@ -36,7 +36,7 @@ class TelegramApi:
             wbufsize = -1
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self._body()
                 found = re.fullmatch(r"/bot([^/]+)/(\w+)", unquote(urlsplit(self.path).path))
                 if found is None or found[1] != TOKEN:
                     answer = {"ok": False, "error_code": 404, "description": "Not Found"}
@@ -50,6 +50,17 @@ class TelegramApi:
                 self.wfile.write(content)
 
             do_GET = do_POST
+
+            def _body(self) -> bytes:
+                """What was sent; clients that upload files tell its length piece by piece."""
+                if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = b""
+                while size := int(self.rfile.readline().split(b";")[0], 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
 
             def log_message(self, *_: object) -> None:
                 """Stays silent."""

@@ -1,0 +1,38 @@
+"""Owns what Telegram's Bot API calls things, for every framework that speaks it: kinds of messages, methods that deliver."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from otel_metrics.instrumentation.handling import Handling
+
+PLATFORM = "telegram"
+_MESSAGE_KINDS = (
+    "text", "photo", "voice", "animation", "document", "sticker", "video", "audio", "video_note", "venue", "location",
+    "contact", "poll", "dice", "game", "new_chat_members", "left_chat_member", "pinned_message", "successful_payment",
+    "invoice", "story",
+)  # fmt: skip
+_NOT_DELIVERED = frozenset({"sendChatAction", "sendMessageDraft"})
+_DELIVERED = frozenset(
+    {
+        "editMessageText", "editMessageCaption", "editMessageMedia", "copyMessage", "copyMessages", "forwardMessage",
+        "forwardMessages", "answerInlineQuery", "answerWebAppQuery", "answerGuestQuery",
+    }
+)  # fmt: skip
+
+
+def delivers(endpoint: str, data: Mapping[str, Any], handling: Handling | None) -> bool:
+    """Whether a call of the Bot API gives something to the person whose update is being handled."""
+    if handling is None:
+        return False
+    if not (endpoint in _DELIVERED or (endpoint.startswith("send") and endpoint not in _NOT_DELIVERED)):
+        return False
+    chat = data.get("chat_id")
+    return chat is None or not handling.chat_id or chat in {handling.chat_id, handling.user_id, str(handling.chat_id)}
+
+
+def message_kind(message: object) -> str:
+    """What a message holds, by the name of its field."""
+    for kind in _MESSAGE_KINDS:
+        if getattr(message, kind, None):
+            return kind
+    return "other"
