@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,12 +64,22 @@ def run_bot(
             api.push(**update)
             api.wait_until(lambda number=number: sum(one[:4] in {"send", "edit"} for one in api.methods()) >= number)
         api.wait_until_read()
+        if instrument:
+            wait_for_ends(folder / "metrics.jsonl", len(steps))
         process.send_signal(signal.SIGTERM)
         output = process.communicate(timeout=30)[0]
     finally:
         process.kill()
     assert process.returncode == 0, output
     return output
+
+
+def wait_for_ends(log: Path, sessions: int) -> None:
+    """Waits until so many sessions have ended: aiogram's stop cancels handlers that still run."""
+    deadline = time.monotonic() + 30
+    while log.read_text(encoding="utf-8").count('"session_ended"') < sessions:
+        assert time.monotonic() < deadline, f"not {sessions} sessions have ended in 30 s"
+        time.sleep(0.01)
 
 
 def nothing_private(folder: Path, *texts: str) -> bool:
