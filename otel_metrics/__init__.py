@@ -23,6 +23,7 @@ from otel_metrics.process import (
 if TYPE_CHECKING:
     from otel_metrics.model.records import CorrectionMetric, ProcessingMetric, SystemMetric
     from otel_metrics.moderation import ModerationItem
+    from otel_metrics.recording.current import current_session
     from otel_metrics.recording.logger import StructuredLogger
     from otel_metrics.recording.timer import ProcessingTimer
     from otel_metrics.service import MetricsService
@@ -39,6 +40,7 @@ _HOMES = {
     "StoreSpanExporter": "telemetry.exporter",
     "StoreSpanProcessor": "telemetry.exporter",
     "StructuredLogger": "recording.logger",
+    "current_session": "recording.current",
     "SystemMetric": "model.records",
 }
 """Where the classes live that are loaded when somebody names them: most bots need only the functions."""
@@ -60,6 +62,7 @@ __all__ = [
     "__version__",
     "configure",
     "create_session",
+    "current_session",
     "end_session",
     "get_alerts",
     "get_dashboard_data",

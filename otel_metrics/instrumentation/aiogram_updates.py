@@ -6,7 +6,7 @@ from aiogram import Dispatcher
 from aiogram.filters import Command
 from aiogram.types import Message, Update
 
-from otel_metrics.instrumentation.bot_api import PLATFORM, message_kind
+from otel_metrics.instrumentation.bot_api import PLATFORM, message_facts
 from otel_metrics.model.records import Json
 
 _KINDS = tuple(kind for kind in Update.model_fields if kind != "update_id")
@@ -20,7 +20,7 @@ def facts_of(update: object, dispatcher: object) -> tuple[int, int, Json]:
         return 0, 0, facts
     event = getattr(update, kind)
     if kind == "message":
-        facts["message_kind"] = message_kind(event)
+        facts |= message_facts(event)
         if command := _command(event, dispatcher):
             facts["command"] = command
     else:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from otel_metrics.instrumentation.handling import Handling
+from otel_metrics.model.records import Json
 
 PLATFORM = "telegram"
 _MESSAGE_KINDS = (
@@ -28,6 +29,15 @@ def delivers(endpoint: str, data: Mapping[str, Any], handling: Handling | None) 
         return False
     chat = data.get("chat_id")
     return chat is None or not handling.chat_id or chat in {handling.chat_id, handling.user_id, str(handling.chat_id)}
+
+
+def message_facts(message: object) -> Json:
+    """The kind of a message, and how many characters its text or caption has."""
+    text = getattr(message, "text", None) or getattr(message, "caption", None)
+    facts: Json = {"message_kind": message_kind(message)}
+    if text:
+        facts["message_length"] = len(text)
+    return facts
 
 
 def message_kind(message: object) -> str:

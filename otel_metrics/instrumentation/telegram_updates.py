@@ -6,7 +6,7 @@ from typing import Any
 from telegram import Message, MessageEntity, Update
 from telegram.ext import Application, CommandHandler, ConversationHandler
 
-from otel_metrics.instrumentation.bot_api import PLATFORM, message_kind
+from otel_metrics.instrumentation.bot_api import PLATFORM, message_facts
 from otel_metrics.model.records import Json
 
 
@@ -17,7 +17,7 @@ def facts_of(update: object, application: Application[Any, Any, Any, Any, Any, A
         return 0, 0, {**facts, "message_kind": "other"}
     user, chat, message = update.effective_user, update.effective_chat, update.message
     if message is not None:
-        facts["message_kind"] = message_kind(message)
+        facts |= message_facts(message)
         if message.entities and (command := _command(message, application)):
             facts["command"] = command
     else:

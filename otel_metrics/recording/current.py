@@ -1,10 +1,13 @@
 """Owns how the session of the update in progress is found: who traces whole updates puts it into OpenTelemetry's context."""
 
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from opentelemetry.context import Context, get_current
 
 from otel_metrics.model import names
+
+if TYPE_CHECKING:
+    from otel_metrics.recording.timer import ProcessingTimer
 
 
 class CurrentSession(Protocol):
@@ -22,6 +25,14 @@ class CurrentSession(Protocol):
 
     def hand_over(self) -> None:
         """Somebody else ends the session from now on, perhaps hours later and in another process."""
+        ...
+
+    def stage(self, stage: str, **metadata: object) -> "ProcessingTimer":
+        """A timer for a stage of this session: `with current_session().stage("ai_processing"):`."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """The session is to end as `failed`, although nothing is raised out of the handler."""
         ...
 
     def stage_began(self, tick_ns: int) -> None:

@@ -105,7 +105,12 @@ MARKED = (
 def between_marks(notes: list[Json]) -> Iterator[Json]:
     """The waits, from mark to mark, and the final response, which takes no time of its own before the delivery."""
     marks = {(note["what"], note["session"]): note["at"] for note in notes if "session" in note}
-    marks |= {(n["stage"], n["session"]): n["started"] for n in notes if n.get("stage") == "user_delivery"}
+    reviewed = {note["session"] for note in notes if note["what"] == "decided"}
+    marks |= {
+        (n["stage"], n["session"]): n["started"]
+        for n in notes
+        if n.get("stage") == "user_delivery" and n["session"] in reviewed
+    }
     for stage, begin, end in MARKED:
         for (what, session), at in marks.items():
             if what == begin and (end, session) in marks:
