@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 def test_the_guide_works_as_written(telegram_api, tmp_path):
     """Its bot, started by its commands, leaves the sessions, stages and calls that it shows."""
     blocks = BLOCK.findall(GUIDE.read_text(encoding="utf-8"))
-    bot, _ = (body for kind, body in blocks if kind == "py")
+    bot, *_ = (body for kind, body in blocks if kind == "py")
     start, look = (body for kind, body in blocks if kind == "sh")
     (shown,) = (body for kind, body in blocks if kind == "text")
     (tmp_path / "bot.py").write_text(bot, encoding="utf-8")
