@@ -1,5 +1,6 @@
 """Owns the session of one update, from its arrival to its handlers' end, in no framework's words."""
 
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -106,12 +107,15 @@ class Handling:
 
     def hold(self) -> None:
         """Keeps the handling open until one more `release()`."""
-        self._holders += 1
+        with _counting:
+            self._holders += 1
 
     def release(self) -> None:
         """Lets go; the last one ends the handling."""
-        self._holders -= 1
-        if self._holders <= 0 and not self.ended:
+        with _counting:
+            self._holders -= 1
+            last = self._holders <= 0 and not self.ended
+        if last:
             try:
                 self._end()
             except Exception as fault:
@@ -202,4 +206,6 @@ class outside_handling:  # noqa: N801 - as above
         detach(self._token)
 
 
+_counting = threading.Lock()
+"""Handlers of one update may end in several threads at once."""
 _OF_A_HANDLING = (SPAN_KEY, names.STAGE_CONTEXT, names.HANDLING_CONTEXT)
