@@ -94,6 +94,16 @@ class Handling:
         else:
             self._undelivered = True
 
+    def note(self, **facts: object) -> None:
+        """Tells more of the update, known only now: it stands in the metadata of `query_received`."""
+        if not self.ended:
+            self._record.metadata.update(facts)
+
+    @property
+    def undelivered(self) -> bool:
+        """Whether an outbound message to the session's person could not go out."""
+        return self._undelivered
+
     def fail(self, error: BaseException) -> None:
         """The handler raised this; the first error counts."""
         if self._error is None:
