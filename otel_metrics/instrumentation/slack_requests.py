@@ -21,7 +21,7 @@ _CONVERSATIONS = {"C": "channel", "G": "group", "D": "im"}
 _NAMED_CONVERSATIONS = {"directmessage": "im", "privategroup": "group"}
 _TO_A_CHANNEL = frozenset(
     {
-        "chat.postMessage", "chat.postEphemeral", "chat.update", "chat.meMessage", "chat.startStream", "chat.stopStream",
+        "chat.postMessage", "chat.postEphemeral", "chat.update", "chat.meMessage", "chat.stopStream",
         "files.upload", "files.completeUploadExternal",
     }
 )  # fmt: skip

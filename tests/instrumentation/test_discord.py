@@ -26,6 +26,7 @@ from support.discord_api import (
     slash,
     user,
 )
+from support.guides import run_blocks
 from support.stores import only_row, rows
 
 import otel_metrics
@@ -104,7 +105,7 @@ def test_a_message_and_its_answer_are_one_session(recorded: MetricsService) -> N
     assert made["metadata"] == {"platform": "discord", "message_kind": "text", "chat_type": "text"}
     received, delivered = stages(recorded)
     assert (received["stage"], delivered["stage"]) == ("query_received", "user_delivery")
-    assert received["end_time"] <= delivered["start_time"]
+    assert received["end_time"][:23] <= delivered["start_time"][:23]  # to the millisecond: two clocks measure
     (call,) = rows(recorded, "spans", "name = 'discord POST /channels/*/messages'")
     assert (call["session_id"], call["parent_span_id"]) == (made["session_id"], delivered["span_id"])
 
@@ -467,6 +468,14 @@ def test_the_bots_own_http_trace_stays(recorded: MetricsService) -> None:
 
     run(lambda: Sharded("!", intents=intents(), http_trace=config, guild_ready_timeout=0.01), said())
     assert seen.count("POST") == 1
+    assert session(recorded)["outcome"] == "delivered"
+
+
+def test_the_page_as_written(recorded: MetricsService) -> None:
+    """The code of the page about Discord, run as it stands, is traced."""
+    page = run_blocks("docs/instrumentation/discord.md")
+    run(lambda: page["bot"], said(content="!hello"))
+    run(lambda: page["Helper"]("!", intents=intents()), said())
     assert session(recorded)["outcome"] == "delivered"
 
 

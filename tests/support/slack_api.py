@@ -4,8 +4,9 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Condition, Thread
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
@@ -25,6 +26,7 @@ class SlackApi:
     def __init__(self) -> None:
         self.calls: list[tuple[str, Json]] = []
         self.refuse: dict[str, str] = {}
+        self._changed = Condition()
         api = self
 
         class Door(BaseHTTPRequestHandler):
@@ -40,6 +42,8 @@ class SlackApi:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
+                with api._changed:
+                    api._changed.notify_all()
 
             do_GET = do_POST
 
@@ -67,6 +71,11 @@ class SlackApi:
     def methods(self) -> list[str]:
         """What was called, without the check of the token that every app makes."""
         return [method for method, _ in self.calls if method != "auth.test"]
+
+    def wait_until(self, reached: Callable[[], bool]) -> None:
+        """Waits for calls."""
+        with self._changed:
+            assert self._changed.wait_for(reached, timeout=20), self.calls
 
     def _answer(self, path: str, headers: Any, body: str) -> tuple[int, str, bytes]:
         if path == RESPONSE_PATH:
