@@ -36,10 +36,15 @@ class _Call:
         self.open.__enter__()
 
 
-def tracing(config: aiohttp.TraceConfig | None, client: discord.Client) -> aiohttp.TraceConfig:
-    """A trace configuration that sees this client's calls; the bot's own one keeps seeing them too."""
+def tracing(own: aiohttp.TraceConfig | None, client: discord.Client) -> aiohttp.TraceConfig:
+    """A trace configuration that sees this client's calls, and calls what the bot's own one has.
+
+    That one stays as it is: it may be in use, and then frozen, or be given to several clients.
+    """
     calls = _Calls(client)
-    config = config if config is not None else aiohttp.TraceConfig()
+    config = aiohttp.TraceConfig() if own is None else aiohttp.TraceConfig(own.trace_config_ctx)  # type: ignore[arg-type]  # any callable will do
+    for signal in [name for name in dir(own) if name.startswith("on_")]:
+        getattr(config, signal).extend(getattr(own, signal))
     config.on_request_start.append(calls.started)
     config.on_request_chunk_sent.append(calls.sent)
     config.on_request_end.append(calls.ended)

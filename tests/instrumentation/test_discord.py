@@ -46,13 +46,14 @@ def intents() -> discord.Intents:
 
 
 def run(
-    make: Callable[[], discord.Client], *events: Event, refuse: dict[str, int] | None = None, waits: bool = True
-) -> DiscordApi:
+    make: Callable[[], discord.Client], *events: Event, refuse: dict[str, int] | None = None,
+    once: dict[str, int] | None = None, waits: bool = True,
+) -> DiscordApi:  # fmt: skip
     """Connects a client and sends it events, one after the other or all at once; comes back when they are handled."""
 
     async def play() -> DiscordApi:
         async with DiscordApi() as api:
-            api.refuse = refuse or {}
+            api.refuse, api.once = refuse or {}, once or {}
             client = make()
             async with connected(client):
                 for event in events:
@@ -453,22 +454,63 @@ def test_odd_interactions_hurt_nobody(tmp_path: Path) -> None:
 
 
 def test_the_bots_own_http_trace_stays(recorded: MetricsService) -> None:
-    """A client's own `http_trace` keeps seeing its requests, and the mixin goes with other bases."""
+    """A client's own `http_trace` keeps seeing its requests, though in use already, and the mixin goes with other bases."""
     seen = []
 
-    async def started(_session: Any, _context: Any, told: Any) -> None:
-        seen.append(told.method)
+    async def started(_session: Any, context: Any, told: Any) -> None:
+        context.method = told.method
+
+    async def ended(_session: Any, context: Any, told: Any) -> None:
+        seen.append(context.method)
 
     config = aiohttp.TraceConfig()
     config.on_request_start.append(started)
+    config.on_request_end.append(ended)
+    config.freeze()
 
-    class Sharded(Traced, commands.Bot):
+    class Other(Traced, commands.Bot):
         async def on_message(self, received: discord.Message) -> None:
             await received.reply("x")
 
-    run(lambda: Sharded("!", intents=intents(), http_trace=config, guild_ready_timeout=0.01), said())
-    assert seen.count("POST") == 1
+    for _ in range(2):
+        run(lambda: Other("!", intents=intents(), http_trace=config, guild_ready_timeout=0.01), said())
+    assert seen.count("POST") == 2
+    assert [row["outcome"] for row in rows(recorded, "sessions")] == ["delivered", "delivered"]
+    assert len(rows(recorded, "spans", "name LIKE 'discord POST %'")) == 2
+
+
+def test_a_try_that_is_repeated(recorded: MetricsService) -> None:
+    """Where Discord has an error of its own, discord.py tries again: each try is a stage, and the session is delivered."""
+
+    class Client(Echo):
+        async def on_message(self, received: discord.Message) -> None:
+            await received.channel.send("x")
+
+    run(Client, said(), once={"channels": 502})
+    assert [(row["stage"], row["success"]) for row in stages(recorded)] == [
+        ("query_received", 1), ("user_delivery", 0), ("user_delivery", 1),
+    ]  # fmt: skip
+    assert stages(recorded)[1]["error_type"] == "discord.errors.DiscordServerError"
     assert session(recorded)["outcome"] == "delivered"
+
+
+def test_a_handler_of_the_bots_own_that_notes_nothing(recorded: MetricsService) -> None:
+    """A view that handles its error itself is told by `note(error)`."""
+
+    class Buttons(discord.ui.View):
+        @discord.ui.button(label="Break", custom_id="break")
+        async def broken(self, asked: discord.Interaction, _: Any) -> None:
+            raise LookupError
+
+        async def on_error(self, asked: discord.Interaction, error: Exception, item: Any) -> None:
+            note(error)
+
+    class Client(Echo):
+        async def setup_hook(self) -> None:
+            self.add_view(Buttons(timeout=None))
+
+    run(Client, asked(interaction(3, {"custom_id": "break", "component_type": 2})))
+    assert session(recorded)["outcome"] == "failed"
 
 
 def test_the_page_as_written(recorded: MetricsService) -> None:

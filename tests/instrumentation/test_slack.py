@@ -9,6 +9,9 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode.internals import run_bolt_app
 from slack_bolt.app.app import SlackAppDevelopmentServer
@@ -510,6 +513,43 @@ def test_calls_outside_of_a_request_are_no_session(slack: SlackApi, instrumented
     WebClient(token=TOKEN, base_url=f"{slack.url}/api/").chat_postMessage(channel=CHANNEL, text="good morning")
     assert rows(instrumented, "sessions") == []
     assert slack.methods() == ["chat.postMessage"]
+
+
+def test_a_provider_of_the_users_own(slack: SlackApi, recorded: MetricsService) -> None:
+    """Spans go to the provider that was given, each once, whole sessions included."""
+    kept = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    instrumentor = SlackInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        bot = Bot(slack)
+        bot.app.message("question")(lambda say: say("x"))
+        bot.send(message())
+    finally:
+        otel_metrics.get_metrics_service().flush()
+        instrumentor.uninstrument()
+    names = [span.name for span in kept.get_finished_spans()]
+    assert [names.count(name) for name in ("query_received", "user_delivery", "slack chat.postMessage")] == [1, 1, 1]
+    assert len({span.context.trace_id for span in kept.get_finished_spans() if "auth" not in span.name}) == 1
+
+
+def test_an_assistant(slack: SlackApi, instrumented: MetricsService) -> None:
+    """An assistant's thread, which Bolt handles in a middleware, is a session as other messages are."""
+    assistant = pytest.importorskip("slack_bolt.middleware.assistant").Assistant()
+
+    @assistant.user_message
+    def answer(say: Any, set_status: Any) -> None:
+        set_status("thinking")
+        say("x")
+
+    bot = Bot(slack)
+    bot.app.use(assistant)
+    body = event("message", text="a question", channel="D0DIRECT", channel_type="im", thread_ts="1767268800.000001")
+    bot.send(body)
+    assert session(instrumented)["outcome"] == "delivered"
+    assert session(instrumented)["metadata"]["chat_type"] == "im"
+    assert {"assistant.threads.setStatus", "chat.postMessage"} <= {name.split("?")[0] for name in slack.methods()}
 
 
 def test_switched_off(slack: SlackApi, tmp_path: Any) -> None:

@@ -65,11 +65,12 @@ def _channel(number: int) -> Json:
 
 
 class DiscordApi:
-    """The platform while an `async with` lasts: `calls` are the REST calls, `refuse` gives statuses by path."""
+    """The platform while an `async with` lasts: `calls` are the REST calls, `refuse` gives statuses by path, `once` for one call."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Json]] = []
         self.refuse: dict[str, int] = {}
+        self.once: dict[str, int] = {}
         self._sockets: list[tuple[web.WebSocketResponse, Any]] = []
         self._sequence = 0
         self._ids = 9100
@@ -137,6 +138,9 @@ class DiscordApi:
         if request.headers.get("Authorization") not in {f"Bot {TOKEN}", None}:
             return _json({"message": "401: Unauthorized", "code": 0}, status=401)
         status = next((status for part, status in self.refuse.items() if part in path), None)
+        if status is None:
+            part = next((part for part in self.once if part in path), "")
+            status = self.once.pop(part, None)
         if status is not None:
             return _json({"message": "a reason that nobody else may read", "code": 50013}, status=status)
         return _answer(path, sent, self._number())
