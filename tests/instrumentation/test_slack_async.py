@@ -6,9 +6,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
-from support.slack_api import SECRET, TOKEN, USER, SlackApi, action, command, message, signed
+from support.slack_api import APP_TOKEN, SECRET, TOKEN, USER, SlackApi, action, command, message, signed
 from support.stores import only_row, rows
 
 from otel_metrics import MetricsService
@@ -209,3 +210,46 @@ def test_one_app_alone(slack: SlackApi, recorded: MetricsService) -> None:
     assert rows(recorded, "sessions") == []
     send(slack, told, message(), action("approve", slack), hook=traced_async)
     assert [row["outcome"] for row in rows(recorded, "sessions")] == ["delivered", "delivered"]
+
+
+def test_socket_mode(slack: SlackApi, instrumented: MetricsService) -> None:
+    """Requests that come through a socket, from a server that speaks Slack's envelopes, are sessions as those over HTTP are."""
+    acknowledged: list[str] = []
+
+    async def talk(request: aiohttp.web.Request) -> aiohttp.web.WebSocketResponse:
+        socket = aiohttp.web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"type": "hello", "num_connections": 1})
+        envelope = {"type": "events_api", "envelope_id": "e1", "payload": message(), "accepts_response_payload": False}
+        await socket.send_json(envelope)
+        acknowledged.append((await socket.receive_json())["envelope_id"])
+        done.set()
+        await socket.receive()
+        return socket
+
+    async def play() -> None:
+        server = aiohttp.web.Application()
+        server.router.add_get("/", talk)
+        runner = aiohttp.web.AppRunner(server)
+        await runner.setup()
+        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        slack.socket_url = f"ws://127.0.0.1:{runner.addresses[0][1]}/"
+        app = AsyncApp(client=AsyncWebClient(token=TOKEN, base_url=f"{slack.url}/api/"), signing_secret=SECRET)
+
+        @app.message("question")
+        async def answer(say: Any) -> None:
+            await say("x")
+
+        web = AsyncWebClient(token=APP_TOKEN, base_url=f"{slack.url}/api/")
+        handler = AsyncSocketModeHandler(app, APP_TOKEN, web_client=web)
+        await handler.connect_async()
+        await done.wait()
+        await asyncio.gather(*_running_listeners())
+        await handler.close_async()
+        await runner.cleanup()
+
+    done = asyncio.Event()
+    asyncio.run(asyncio.wait_for(play(), 20))
+    assert acknowledged == ["e1"]
+    assert slack.methods() == ["apps.connections.open", "chat.postMessage"]
+    assert only_row(instrumented, "sessions")["outcome"] == "delivered"

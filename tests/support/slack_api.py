@@ -14,6 +14,7 @@ from urllib.request import Request
 
 TOKEN = "xoxb-1111-2222-ExampleTokenThatMustNeverBeSeen"
 SECRET = "0123456789abcdef0123456789abcdef"
+APP_TOKEN = "xapp-1-ExampleAppTokenThatMustNeverBeSeen"
 RESPONSE_PATH = "/commands/T01/42/ResponseUrlThatMustNeverBeSeen"
 TEAM, USER, CHANNEL, BOT_USER = "T0TEAM", "U0PERSON", "C0CHANNEL", "U0BOT"
 
@@ -26,6 +27,7 @@ class SlackApi:
     def __init__(self) -> None:
         self.calls: list[tuple[str, Json]] = []
         self.refuse: dict[str, str] = {}
+        self.socket_url = ""
         self._changed = Condition()
         api = self
 
@@ -85,10 +87,12 @@ class SlackApi:
         method = path.split("?", maxsplit=1)[0].removeprefix("/api/")
         sent = json.loads(body) if "json" in headers.get("Content-Type", "") and body else dict(parse_qsl(body))
         self.calls.append((method, sent))
-        if headers.get("Authorization") != f"Bearer {TOKEN}":
+        if headers.get("Authorization") not in {f"Bearer {TOKEN}", f"Bearer {APP_TOKEN}"}:
             answer: Json = {"ok": False, "error": "invalid_auth"}
         elif method in self.refuse:
             answer = {"ok": False, "error": self.refuse[method]}
+        elif method == "apps.connections.open":
+            answer = {"ok": True, "url": self.socket_url}
         elif method == "auth.test":
             answer = {
                 "ok": True, "url": "https://example.slack.com/", "team": "Example", "user": "bot", "team_id": TEAM,
