@@ -246,6 +246,7 @@ def test_socket_mode(slack: SlackApi, instrumented: MetricsService) -> None:
         await done.wait()
         await asyncio.gather(*_running_listeners())
         await handler.close_async()
+        await handler.client.aiohttp_client_session.close()  # old versions leave it open
         await runner.cleanup()
 
     done = asyncio.Event()
