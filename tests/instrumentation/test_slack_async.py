@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import slack_sdk.version
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
@@ -212,6 +213,10 @@ def test_one_app_alone(slack: SlackApi, recorded: MetricsService) -> None:
     assert [row["outcome"] for row in rows(recorded, "sessions")] == ["delivered", "delivered"]
 
 
+@pytest.mark.skipif(
+    slack_sdk.version.__version__.startswith("3.21."),
+    reason="this slack_sdk sends pings as text, which the aiohttp of today refuses",
+)
 def test_socket_mode(slack: SlackApi, instrumented: MetricsService) -> None:
     """Requests that come through a socket, from a server that speaks Slack's envelopes, are sessions as those over HTTP are."""
     acknowledged: list[str] = []
@@ -246,7 +251,6 @@ def test_socket_mode(slack: SlackApi, instrumented: MetricsService) -> None:
         await done.wait()
         await asyncio.gather(*_running_listeners())
         await handler.close_async()
-        await handler.client.aiohttp_client_session.close()  # old versions leave it open
         await runner.cleanup()
 
     done = asyncio.Event()
