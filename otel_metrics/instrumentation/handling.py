@@ -1,5 +1,6 @@
 """Owns the session of one update, from its arrival to its handlers' end, in no framework's words."""
 
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -76,10 +77,10 @@ class Handling:
             metadata.setdefault("platform", self.platform)
         return self._service.open_timer(self.session_id, self.user_id, self.chat_id, stage, metadata)
 
-    def stage_began(self, tick_ns: int) -> None:
+    def stage_began(self, start_ns: int) -> None:
         """Another stage of the session takes over from `query_received`."""
         if not self._end_ns and not self.ended:
-            self._end_ns = self._start_ns + max(0, tick_ns - self._tick)
+            self._end_ns = max(self._start_ns, start_ns)
             self._stand_in.stand_for(self._kit.root_of(self.session_id))
 
     def stage_failed(self, error: BaseException) -> None:
@@ -92,6 +93,16 @@ class Handling:
             self._delivered = True
         else:
             self._undelivered = True
+
+    def note(self, **facts: object) -> None:
+        """Tells more of the update, known only now: it stands in the metadata of `query_received`."""
+        if not self.ended:
+            self._record.metadata.update(facts)
+
+    @property
+    def undelivered(self) -> bool:
+        """Whether an outbound message to the session's person could not go out."""
+        return self._undelivered
 
     def fail(self, error: BaseException) -> None:
         """The handler raised this; the first error counts."""
@@ -106,12 +117,15 @@ class Handling:
 
     def hold(self) -> None:
         """Keeps the handling open until one more `release()`."""
-        self._holders += 1
+        with _counting:
+            self._holders += 1
 
     def release(self) -> None:
         """Lets go; the last one ends the handling."""
-        self._holders -= 1
-        if self._holders <= 0 and not self.ended:
+        with _counting:
+            self._holders -= 1
+            last = self._holders <= 0 and not self.ended
+        if last:
             try:
                 self._end()
             except Exception as fault:
@@ -203,4 +217,6 @@ class outside_handling:  # noqa: N801 - as above
         detach(self._token)
 
 
+_counting = threading.Lock()
+"""Handlers of one update may end in several threads at once."""
 _OF_A_HANDLING = (SPAN_KEY, names.STAGE_CONTEXT, names.HANDLING_CONTEXT)

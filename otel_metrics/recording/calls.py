@@ -160,7 +160,7 @@ class ModelCalls:
             kit, session.session_id, session.user_id, session.chat_id, ProcessingStage.AI_PROCESSING,
             {"platform": session.platform} if session.platform else {},
         )  # fmt: skip
-        session.stage_began(kit.clock.perf_counter_ns())
+        session.stage_began(start_ns)
         before = context.get(names.STAGE_CONTEXT)
         if isinstance(before, ProcessingMetric) and before.span_id:
             current = get_current_span(context).get_span_context()

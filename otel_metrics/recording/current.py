@@ -35,8 +35,8 @@ class CurrentSession(Protocol):
         """The session is to end as `failed`, although nothing is raised out of the handler."""
         ...
 
-    def stage_began(self, tick_ns: int) -> None:
-        """A stage of the session began; `tick_ns` is read from the clock's `perf_counter_ns`."""
+    def stage_began(self, start_ns: int) -> None:
+        """A stage of the session began, at this time."""
         ...
 
     def stage_failed(self, error: BaseException) -> None:

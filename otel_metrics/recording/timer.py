@@ -131,7 +131,7 @@ class ProcessingTimer:
             self._start_ns = self._since_ns
             self._tick -= now_ns - self._since_ns
         if (handling := session_of(get_current())) is not None and handling.session_id == record.session_id:
-            handling.stage_began(self._tick)
+            handling.stage_began(self._start_ns)
         span, context = start_stage(kit, record, self._start_ns)
         self._context = Context({**context, SPAN_KEY: span, names.STAGE_CONTEXT: record})
         self._token = attach(self._context)

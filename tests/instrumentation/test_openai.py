@@ -47,7 +47,7 @@ class Session:
 
     def hand_over(self) -> None: ...
 
-    def stage_began(self, tick_ns: int) -> None: ...
+    def stage_began(self, start_ns: int) -> None: ...
 
     def stage_failed(self, error: BaseException) -> None: ...
 
@@ -145,7 +145,7 @@ def test_call_inside_a_handling_takes_over_from_it(ours: MetricsService, api: Mo
         platform = "telegram"
         told = 0
 
-        def stage_began(self, tick_ns: int) -> None:
+        def stage_began(self, start_ns: int) -> None:
             self.told += 1
 
     handling = Handling(ours.create_session(5, 6), platform="telegram")

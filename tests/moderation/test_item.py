@@ -98,7 +98,7 @@ class Handled:
     def hand_over(self):
         self.handed_over = True
 
-    def stage_began(self, tick_ns):
+    def stage_began(self, start_ns):
         pass
 
     def stage_failed(self, error):
