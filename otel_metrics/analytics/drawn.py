@@ -25,7 +25,7 @@ class DrawnTables:
                 self._drawn[name] = wanted
 
     def forget(self) -> None:
-        """The rows have changed: each table is drawn anew when it is next wanted."""
+        """Gives the memory back; each table is drawn anew when it is next wanted."""
         for name in self._drawn:
             self._connection.execute(f"DROP TABLE {name}")
         self._drawn.clear()

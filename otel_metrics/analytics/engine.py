@@ -61,6 +61,7 @@ class Engine:
         if self._storage is None or not self._storage.exists():
             return
         with self._mutex:
+            self._drawn.forget()  # for good: the next question has another window, and until then they would fill the memory
             for _ in range(_MOST_TRIES):
                 self._take_over(self._storage, progress)
                 # Somebody who is forgotten goes at once: a file of the manifest that was read may be gone by now.
@@ -77,8 +78,6 @@ class Engine:
                 self._manifest = _manifest(counters)
             elif counters["deletions"] != self._deletions:
                 self._empty()
-            if (counters["seq"], counters["deletions"]) != (self._seq, self._deletions):
-                self._drawn.forget()
             self._deletions = counters["deletions"]
             for table in TABLES.values():
                 if table.whole:
