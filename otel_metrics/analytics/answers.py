@@ -8,9 +8,10 @@ from typing import Any
 from otel_metrics.analytics.alerting import told
 from otel_metrics.analytics.alerting.measures import measure
 from otel_metrics.analytics.alerting.of_usage import recorded_cost
+from otel_metrics.analytics.alerting.post import messages, undelivered
 from otel_metrics.analytics.alerting.reading import Look, Reading
 from otel_metrics.analytics.alerting.rules import Rule
-from otel_metrics.analytics.alerting.rules_file import load_rules
+from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_file
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
 from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
@@ -76,6 +77,12 @@ class Answers:
         if limit < 1:
             raise QueryError(f"limit={limit}", "a number from 1 on", "for example 50")
         return told.history(self.rules(), told.kept(self._storage, self._clock.time_ns(), rule, limit))
+
+    def alert_messages(self, limit: int = 50) -> list[Record]:
+        """The messages about alerts, the newest first: to whom, what, and what became of each."""
+        if limit < 1:
+            raise QueryError(f"limit={limit}", "a number from 1 on", "for example 50")
+        return messages(self._storage, limit)
 
     def explain_alert(self, rule: str) -> Document:
         """The figures behind a rule: readings, those of the windows before, state, history and silences."""
@@ -200,7 +207,8 @@ class Answers:
     def _alerts(self, window: Window) -> list[Record]:
         store = told.kept(self._storage, self._clock.time_ns())
         seconds = (window.until - window.since).total_seconds()
-        return told.firing(self.rules(), self._look(window), store, seconds)
+        file = load_rules_file(self._settings)
+        return told.firing(file.rules, self._look(window), store, seconds) + undelivered(file.targets, store)
 
     def _look(self, window: Window) -> Look:
         return Look(self._engine, self._settings, window.until, recorded_cost)

@@ -119,7 +119,7 @@ def test_the_docs_name_every_kind_and_every_common_key():
         ("[rule]\nname = 'r'\n", "has one [rule]", "two pairs of brackets"),
         ("rule = 5\n", "has one [rule]", "two pairs of brackets"),
         ("rule = [5]\n", "rule 1 has no name", "a text"),
-        ("[[rules]]\nname = 'r'\n", "has rules", "nothing but tables [[rule]]"),
+        ("[[rules]]\nname = 'r'\n", "has rules", "nothing but [[rule]], [[target]] and page"),
         ("[[rule]\n", "is no TOML", "tables [[rule]]"),
         (b"\xff\xfe", "is no TOML", "tables [[rule]]"),
         (METRIC, "rule r", "either `above` or `below`"),
