@@ -111,9 +111,12 @@ def test_a_webhook_hears_of_firing_and_of_recovery_once(tmp_path, box):
 
 def test_telegram_hears_of_it_and_markup_in_names_is_text(tmp_path, box, monkeypatch):
     """The Bot API gets the chat and the text, with the token from the environment and every sign of it escaped."""
-    from apprise.plugins.telegram import NotifyTelegram
-
-    monkeypatch.setattr(NotifyTelegram, "notify_url", f"http://127.0.0.1:{box.port}/bot")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import warnings\nwarnings.simplefilter('ignore')\nfrom apprise.plugins.telegram import NotifyTelegram\n"
+        f"NotifyTelegram.notify_url = 'http://127.0.0.1:{box.port}/bot'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("TELEGRAM_TOKEN", TOKEN)
     rules = RULES.format(url="tgram://${TELEGRAM_TOKEN}/4242").replace("The machine", "The <b>machine</b> & all")
     with bench(tmp_path, rules) as one:
@@ -184,7 +187,7 @@ def test_what_finally_fails_is_kept_and_shown_until_something_arrives(tmp_path, 
 
 def test_no_answer_is_a_failure_and_stops_nobody_else(tmp_path, box, monkeypatch):
     """A server that hangs is given up for this time, and the others have their message at once."""
-    monkeypatch.setattr("otel_metrics.delivery.notify.sending._TIMEOUT_S", 0.5)
+    monkeypatch.setattr("otel_metrics.delivery.notify.posting.TIMEOUT_S", 0.5)
     with (
         http_server() as deaf,
         bench(tmp_path, RULES.format(url=deaf.url()) + f'[[target]]\nname = "b"\nurl = "{box.url()}"\n') as one,
@@ -196,6 +199,17 @@ def test_no_answer_is_a_failure_and_stops_nobody_else(tmp_path, box, monkeypatch
             ["hook"],
         )
     assert len(box.arrived) == 1
+
+
+def test_an_answer_without_an_end_is_ended(tmp_path, box, monkeypatch):
+    """A server that goes on answering for good costs the time limit, leaves nothing running, and is a failed try."""
+    monkeypatch.setattr("otel_metrics.delivery.notify.posting.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("otel_metrics.delivery.notify.posting._LAST_WORDS_S", 1.0)
+    box.endless = True
+    with bench(tmp_path, RULES.format(url=box.url())) as one:
+        (failed,) = one.look(90).failed
+    assert "did not finish within 0." in failed[1] or "no answer" in failed[1]
+    assert box.gone.wait(10)
 
 
 def test_a_silenced_alert_is_told_when_the_silence_is_over(tmp_path, box):
@@ -428,10 +442,10 @@ def test_a_target_can_be_tried(tmp_path, cli, box):
 
 def test_without_apprise_the_way_to_it_is_shown(tmp_path, cli, monkeypatch):
     """One line with the pip command, status 2; commands that send nothing work without it."""
-    from otel_metrics.delivery.notify import sending
+    from otel_metrics.delivery.notify import posting
 
     monkeypatch.setitem(sys.modules, "apprise", None)
-    sending._apprise.cache_clear()
+    posting.apprise_library.cache_clear()
     (tmp_path / "metrics.rules.toml").write_text(RULES.format(url="json://${NOT_SET}"))
     result = cli("watch", "--once")
     assert (result.status, result.notes.count("\n")) == (2, 1)

@@ -25,6 +25,7 @@ MOST_TRIES = 30
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 3600.0
 _ANOTHER_SENDS_S = 5.0
 _LONGEST_PASS_S = 60.0
+_MOST_AT_ONCE = 4
 _NS_PER_S = 1_000_000_000
 
 
@@ -95,7 +96,9 @@ class Courier:
     def _try(self, due: Sequence[Notice], targets: Mapping[str, Target], now_ns: int) -> list[tuple[Notice, str]]:
         with writing_alerts(self._storage) as connection:
             note_tries(connection, [one.notice_id for one in due], now_ns)
-        with ThreadPoolExecutor(max_workers=len(due), thread_name_prefix="otel_metrics notice") as pool:
+        with ThreadPoolExecutor(
+            max_workers=min(len(due), _MOST_AT_ONCE), thread_name_prefix="otel_metrics notice"
+        ) as pool:
             errors = list(pool.map(lambda one: _sent_to(targets.get(one.target), one), due))
         for one, error in zip(due, errors, strict=True):
             state = DELIVERED if not error else UNDELIVERED if one.tries + 1 >= MOST_TRIES else WAITING

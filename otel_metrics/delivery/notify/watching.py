@@ -44,7 +44,7 @@ class Watchman:
         return evaluate_alerts(self._storage, self._answers, self._file.rules, now_s, notify=self._file)
 
     def send(self) -> Sent:
-        """Sends the messages that are due, of this process and of others; it may take a minute where services hang."""
+        """Sends the messages that are due, of this process and of others. Not on an event loop: it takes a minute where services hang."""
         return self._courier.send_due(self._file.targets)
 
     def _read_again(self) -> None:
