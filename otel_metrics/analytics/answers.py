@@ -21,6 +21,7 @@ from otel_metrics.analytics.preferences import write_preferences
 from otel_metrics.analytics.questions.capacity import capacity
 from otel_metrics.analytics.questions.corrections import LEAST_SAMPLES, corrections
 from otel_metrics.analytics.questions.cost import cost
+from otel_metrics.analytics.questions.course import course
 from otel_metrics.analytics.questions.document import Document
 from otel_metrics.analytics.questions.moderators import FLAG_PERCENT, LEAST_REVIEWS, WORDS_PER_MINUTE, moderators
 from otel_metrics.analytics.questions.oversight import MOST_ROWS, oversight
@@ -174,6 +175,10 @@ class Answers:
     def queue(self) -> Record:
         """What waits for a moderator and which stages are running, as of now."""
         return in_flight(self._engine, self._window(24), self._settings.session_timeout_hours)
+
+    def course(self, hours: float = 24, pieces: int = 48) -> Document:
+        """What began, ended, failed and waited in each of so many equal pieces of the last `hours`; see `analytics.questions.course`."""
+        return course(self._engine, self._window(hours), self._settings, pieces)
 
     def sql(self, query: str) -> Rows:
         """One reading statement over the views; times are UTC."""

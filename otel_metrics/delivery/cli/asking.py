@@ -18,6 +18,7 @@ from otel_metrics.delivery.cli.options import (
     RowForm,
     Since,
     Until,
+    Watch,
     time_given,
 )
 from otel_metrics.delivery.cli.printing import as_json, is_there, rows_as
@@ -29,16 +30,15 @@ _MOST_SHOWN = 1000
 
 def dashboard(
     database: Database = None, hours: Hours = 24, form: Printed = Form.TABLE,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay and follow; Ctrl-C ends it.")] = False,
+    watch: Watch = False,
 ) -> None:  # fmt: skip
     """The figures of the last hours: stages, corrections, alerts."""
-    from otel_metrics.delivery.cli.live_dashboard import dashboard_view, follow
+    from otel_metrics.delivery.cli.live import dashboard_view, follow_dashboard
 
-    if watch and form is not Form.TABLE:
-        raise typer.BadParameter("--watch shows the table; leave --format out")
+    _check_watch(form, watch=watch)
     with reading(database) as desk:
         if watch:
-            follow(desk, hours)
+            follow_dashboard(desk, hours)
             return
         if form is Form.JSON:
             as_json(desk, desk.answers.dashboard(hours))
@@ -118,11 +118,17 @@ def session(
             show(WaterfallView(answer, desk.settings.timezone, datetime.now(UTC)))
 
 
-def queue(database: Database = None, form: PrintedRows = RowForm.TABLE) -> None:
+def queue(database: Database = None, form: PrintedRows = RowForm.TABLE, watch: Watch = False) -> None:
     """What waits for a moderator and what is running, now."""
     from otel_metrics.delivery.cli.rows import QueueView
 
+    _check_watch(form, watch=watch)
     with reading(database) as desk:
+        if watch:
+            from otel_metrics.delivery.cli.live import follow_queue
+
+            follow_queue(desk)
+            return
         answer = desk.answers.queue()
         if form is RowForm.JSON:
             as_json(desk, answer)
@@ -130,6 +136,11 @@ def queue(database: Database = None, form: PrintedRows = RowForm.TABLE) -> None:
             rows_as(form, desk, _queue_rows(answer), _QUEUE_COLUMNS, only=True)
         elif is_there(desk):
             show(QueueView(answer, desk.settings.timezone))
+
+
+def _check_watch(form: str, *, watch: bool) -> None:
+    if watch and form != Form.TABLE:
+        raise typer.BadParameter("--watch shows the table; leave --format out")
 
 
 _QUEUE_COLUMNS = ["session_id", "user_id", "chat_id", "state", "stage", "since", "age_ms", "process"]
