@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from otel_metrics.delivery.cli.completing import rule_names, target_names
 from otel_metrics.delivery.cli.desk import Desk, reading
 from otel_metrics.delivery.cli.options import Database, Form, Hours, Printed, PrintedRows, RowForm
 from otel_metrics.delivery.cli.printing import as_json, is_there, rows_as
@@ -18,7 +19,9 @@ from otel_metrics.errors import SettingError
 alerts_app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
 )
-RuleName = Annotated[str, typer.Argument(metavar="RULE", help="The name of a rule.", show_default=False)]
+RuleName = Annotated[
+    str, typer.Argument(metavar="RULE", help="The name of a rule.", show_default=False, autocompletion=rule_names)
+]
 Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="NAME=VALUE", help="Only alerts with it, such as stage=ai_processing; repeatable."),
@@ -74,7 +77,7 @@ def explain(context: typer.Context, rule: RuleName, database: Database = None, f
 @alerts_app.command()
 def history(
     context: typer.Context,
-    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", help="Of one rule.", show_default=False)] = None,
+    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", help="Of one rule.", show_default=False, autocompletion=rule_names)] = None,
     limit: Annotated[int, typer.Option(metavar="N", help="How many at most.")] = 50,
     database: Database = None, form: PrintedRows = RowForm.TABLE,
 ) -> None:  # fmt: skip
@@ -149,7 +152,7 @@ def messages(
 @alerts_app.command("test")
 def try_targets(
     context: typer.Context,
-    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="To one target.", show_default=False)] = None,
+    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="To one target.", show_default=False, autocompletion=target_names)] = None,
     database: Database = None,
 ) -> None:  # fmt: skip
     """Send a message for a try to each target of the rules file, or to one; status 1 where one does not arrive."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from otel_metrics.delivery.cli.completing import session_ids
 from otel_metrics.delivery.cli.desk import reading
 from otel_metrics.delivery.cli.durations import milliseconds
 from otel_metrics.delivery.cli.numbers import hours_in_words
@@ -97,7 +98,7 @@ _SESSION_COLUMNS = [
 
 
 def session(
-    session_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a session, or its beginning.", show_default=False)],
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a session, or its beginning.", show_default=False, autocompletion=session_ids)],
     database: Database = None, form: Printed = Form.TABLE,
 ) -> None:  # fmt: skip
     """One session as a waterfall: every stage on one time axis."""
