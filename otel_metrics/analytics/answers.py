@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otel_metrics.analytics.alerting import told
 from otel_metrics.analytics.alerting.measures import measure
@@ -15,6 +15,7 @@ from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_fi
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
 from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
+from otel_metrics.analytics.frames import pandas_frame, polars_frame
 from otel_metrics.analytics.freesql import run_query
 from otel_metrics.analytics.hot import Progress
 from otel_metrics.analytics.preferences import write_preferences
@@ -36,6 +37,10 @@ from otel_metrics.errors import QueryError
 from otel_metrics.model.times import Clock, SystemClock, TimeInput
 from otel_metrics.settings import Settings
 from otel_metrics.store.tables import MetricsStorage
+
+if TYPE_CHECKING:
+    import pandas  # noqa: ICN001 - its initials would be a method's name for the other one
+    import polars  # noqa: ICN001
 
 
 class Answers:
@@ -184,6 +189,16 @@ class Answers:
         """One reading statement over the views; times are UTC."""
         self.refresh()
         return run_query(self._engine, query)
+
+    def df(self, query: str) -> "pandas.DataFrame":
+        """The rows of one reading statement over the views as a frame of pandas; times are UTC."""
+        self.refresh()
+        return pandas_frame(self._engine, query)
+
+    def pl(self, query: str) -> "polars.DataFrame":
+        """The rows of one reading statement over the views as a frame of Polars; times are UTC."""
+        self.refresh()
+        return polars_frame(self._engine, query)
 
     def export(
         self, table: str, path: Path, form: str, since: TimeInput | None = None, until: TimeInput | None = None,
