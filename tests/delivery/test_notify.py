@@ -280,6 +280,16 @@ def test_retention_does_not_make_old_news_new(tmp_path, box):
         assert one.stored() == []
 
 
+def test_who_is_forgotten_is_not_in_the_messages_either(tmp_path, box):
+    """An id that stood in a name, and so in a title and a text, is taken out of the rows."""
+    with bench(tmp_path, RULES.format(url=box.url()).replace('type = "cpu"', 'type = "cpu.7345128961"')) as one:
+        one.service.record_system_metric("cpu.7345128961", 90)
+        one.look()
+        assert "7345128961" in one.stored()[0]["title"]
+        one.service.storage.forget(7345128961)
+        assert "7345128961" not in json.dumps(one.stored())
+
+
 def test_a_clock_that_goes_back_does_not_put_a_message_off(tmp_path, box):
     """Tried at a time that is not yet, it is tried again at once."""
     with bench(tmp_path, RULES.format(url=box.url())) as one:
