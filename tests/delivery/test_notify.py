@@ -333,6 +333,29 @@ def test_secrets_are_told_nobody(tmp_path, box, monkeypatch):
             one.another()
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("print('Sending now!')", ""), ("raise ValueError('odd \\udc80')", "ValueError: odd"),
+        ("import os; os._exit(3)", "it could not be sent (status 3)"), ("import sys; sys.exit('no more')", "no more"),
+    ],
+)  # fmt: skip
+def test_whatever_a_service_does_is_an_answer(tmp_path, box, monkeypatch, code, said):
+    """It prints, raises, dies or ends: the message has arrived, or is a failed try with a reason."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import warnings\nwarnings.simplefilter('ignore')\nfrom apprise.plugins.custom_json import NotifyJSON\n"
+        f"before = NotifyJSON.send\ndef send(*given, **more):\n    {code}\n    return before(*given, **more)\nNotifyJSON.send = send\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with bench(tmp_path, RULES.format(url=box.url())) as one:
+        sent = one.look(90)
+        (row,) = one.stored()
+    assert row["state"] == ("waiting" if said else "delivered")
+    assert len(sent.delivered) == len(box.arrived) == (0 if said else 1)
+    assert bool(row["error"]) is bool(said)
+
+
 WATCHING = """
 import sys
 import otel_metrics as m

@@ -38,12 +38,12 @@ class Target(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
         whole = _VARIABLE.fullmatch(self.url)
         if whole:
             return self._value(whole[1])
-        return _VARIABLE.sub(lambda found: quote(self._value(found[1]), safe=""), self.url)
+        return _VARIABLE.sub(lambda found: _escaped(self._value(found[1])), self.url)
 
     def secrets(self) -> list[str]:
         """Texts that must not be shown: the URL, and the values in it, plain and escaped; the longest first."""
         values = [value for name in _VARIABLE.findall(self.url) if (value := secret(name))]
-        return sorted({self.url, *values, *(quote(value, safe="") for value in values)}, key=len, reverse=True)
+        return sorted({self.url, *values, *map(_escaped, values)}, key=len, reverse=True)
 
     @property
     def scheme(self) -> str:
@@ -59,3 +59,7 @@ class Target(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
                 f"set {name} where this runs",
             )  # fmt: skip
         return value
+
+
+def _escaped(value: str) -> str:
+    return quote(value, safe="", errors="surrogateescape")  # a variable need not be UTF-8

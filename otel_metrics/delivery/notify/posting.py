@@ -25,12 +25,13 @@ def post(url: str, title: str, body: str, kind: str) -> str:
             timeout=TIMEOUT_S + _LAST_WORDS_S, check=False, start_new_session=True,
             env={**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1"},
         )  # fmt: skip
-        answer = json.loads(child.stdout)
+        return str(json.loads(child.stdout.rpartition("\n")[2]))
     except subprocess.TimeoutExpired:
         return f"no answer within {TIMEOUT_S:g} s"
-    except (OSError, ValueError) as error:
+    except OSError as error:
         return f"it could not be sent ({error})"
-    return str(answer)
+    except ValueError:  # the child has died in it
+        return f"it could not be sent ({child.stderr.strip().rpartition(chr(10))[2] or f'status {child.returncode}'})"
 
 
 @cache
@@ -75,7 +76,7 @@ def main() -> None:
         answer = _post_here(**json.load(sys.stdin))
     except Exception as error:  # a service's own code may raise anything; the message is kept and tried again
         answer = f"{type(error).__name__}: {error}"
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.write(f"\n{json.dumps(answer)}")  # a line of its own, whatever a service has printed
     sys.stdout.flush()
     os._exit(0)
 

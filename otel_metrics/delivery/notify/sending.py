@@ -41,4 +41,4 @@ def send_trial(target: Target) -> str:
 def _without_secrets(text: str, target: Target) -> str:
     for one in target.secrets():
         text = text.replace(one, "…")
-    return " ".join(text.split())
+    return " ".join(text.encode("utf-8", "replace").decode().split())  # the store takes nothing else
