@@ -1,96 +1,31 @@
 """Alerts reach people: by a webhook, Telegram and mail, once each on firing and on recovery, through outages and deaths."""
 
 import json
-import os
-import signal
-import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 from support.alerting import NOW
+from support.notified import RULES, bench, titles
 from support.post import TOKEN, Letterbox, http_server, mail_server, text_of
-from support.processes import finish, run, start
-from support.stores import rows
 
-from otel_metrics import MetricsService
 from otel_metrics.analytics.alerting.duration import Duration
 from otel_metrics.analytics.alerting.evaluation import evaluate_alerts
 from otel_metrics.analytics.alerting.silencing import silence_alerts, unsilence_alerts
-from otel_metrics.delivery.notify.courier import MOST_TRIES, Sent, pause_s
-from otel_metrics.delivery.notify.watching import Watchman
+from otel_metrics.delivery.notify.courier import MOST_TRIES, pause_s
 from otel_metrics.errors import SettingError
 from otel_metrics.model.times import to_ns
 from otel_metrics.store.database import writing
-from otel_metrics.testing import SteppedClock, temporary_service
 
 pytest.importorskip("apprise", reason="apprise is not installed: pip install 'otel_metrics[notify]'")
 
 NOW_S = to_ns(NOW) / 1e9
-RULES = """
-page = "https://metrics.example.org/"
-[[target]]
-name = "hook"
-url = "{url}"
-[[rule]]
-name = "cpu"
-kind = "system_metric"
-type = "cpu"
-aggregate = "last"
-above = 80
-labels = {{ team = "ops" }}
-description = "The machine is busy."
-link = "https://example.org/cpu"
-"""
-
-
-class Bench:
-    """A store with a rule over a value that the test sets, and who watches it."""
-
-    def __init__(self, service: MetricsService, clock: SteppedClock) -> None:
-        self.service, self.clock = service, clock
-        self.notes: list[str] = []
-        self.watchman = self.another()
-
-    def another(self) -> Watchman:
-        """Another process's, as far as the store can tell."""
-        return Watchman(
-            self.service.storage, self.service.answers, self.service.settings, self.notes.append, self.clock
-        )
-
-    def look(self, value: float | None = None, after_s: float = 60.0) -> Sent:
-        """Lets time pass, sets the value, looks and sends."""
-        self.clock.advance(after_s)
-        if value is not None:
-            self.service.record_system_metric("cpu", value)
-        self.service.flush()
-        self.watchman.look()
-        return self.watchman.send()
-
-    def stored(self) -> list[dict[str, Any]]:
-        return rows(self.service.settings.database, "notices")
-
-
-@contextmanager
-def bench(folder: Path, rules: str) -> Iterator[Bench]:
-    (folder / "metrics.rules.toml").write_text(rules)
-    clock = SteppedClock(NOW)
-    with temporary_service(folder, clock=clock) as service:
-        yield Bench(service, clock)
 
 
 @pytest.fixture
 def box() -> Iterator[Letterbox]:
     with http_server() as one:
         yield one
-
-
-def titles(box: Letterbox) -> list[str]:
-    return [one["title"] for one in box.arrived]
 
 
 def test_a_webhook_hears_of_firing_and_of_recovery_once(tmp_path, box):
@@ -168,13 +103,14 @@ def test_a_failed_message_is_tried_again_later_and_later_by_whoever_watches_then
 def test_what_finally_fails_is_kept_and_shown_until_something_arrives(tmp_path, box):
     """After thirty tries it is undelivered in the store, `get_alerts` says so, and no longer when a later one arrives."""
     with bench(tmp_path, RULES.format(url=box.url())) as one:
-        box.failures = MOST_TRIES
-        sent = one.look(90, 0)
-        for tries in range(1, MOST_TRIES):
-            assert not sent.given_up
-            sent = one.look(90, pause_s(tries))
-        assert len(sent.given_up) == 1
+        box.failures = 3
+        assert len(one.look(90, 0).failed) == 1
+        with writing(one.service.settings.database) as connection:  # as after a day of them
+            connection.execute("UPDATE notices SET tries = ?", (MOST_TRIES - 2,))
+        assert len(one.look(90, pause_s(MOST_TRIES - 2)).failed) == 1
+        assert len(one.look(90, pause_s(MOST_TRIES - 1)).given_up) == 1
         assert 20 < sum(map(pause_s, range(1, MOST_TRIES))) / 3600 < 28
+        assert one.look(90, 3600).next_s is None
         (row,) = one.stored()
         assert (row["state"], row["tries"]) == ("undelivered", MOST_TRIES)
         (alert,) = [alert for alert in one.service.get_alerts() if alert["type"] == "undelivered"]
@@ -354,145 +290,3 @@ def test_whatever_a_service_does_is_an_answer(tmp_path, box, monkeypatch, code, 
     assert row["state"] == ("waiting" if said else "delivered")
     assert len(sent.delivered) == len(box.arrived) == (0 if said else 1)
     assert bool(row["error"]) is bool(said)
-
-
-WATCHING = """
-import sys
-import otel_metrics as m
-from otel_metrics.delivery.notify.watching import Watchman
-service = m.get_metrics_service()
-watchman = Watchman(service.storage, service.answers, service.settings, print)
-{before}
-print("ready", flush=True)
-sys.stdin.readline()
-{after}
-m.shutdown()
-"""
-
-
-def _fire(folder: Path, box: Letterbox) -> None:
-    (folder / "metrics.rules.toml").write_text(RULES.format(url=box.url()))
-    with temporary_service(folder) as service:
-        service.record_system_metric("cpu", 90)
-        service.flush()
-
-
-def test_of_many_watching_processes_one_sends(tmp_path, box):
-    """Three that look and send at the same moments: each message arrives once."""
-    _fire(tmp_path, box)
-    many = [
-        start(
-            WATCHING.format(before="", after="for _ in range(20):\n    watchman.look()\n    watchman.send()"), tmp_path
-        )
-        for _ in range(3)
-    ]
-    for one in many:
-        assert one.stdout.readline() == "ready\n"
-    for one in many:
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    assert [finish(one) for one in many] == ["", "", ""]
-    assert titles(box) == ["FIRING warning: cpu (type=cpu)"]
-
-
-def test_a_kill_between_decision_and_sending_loses_nothing(tmp_path, box):
-    """Whoever watches next sends it at once."""
-    _fire(tmp_path, box)
-    one = start(WATCHING.format(before="watchman.look()", after="watchman.send()"), tmp_path)
-    assert one.stdout.readline() == "ready\n"
-    one.kill()
-    one.communicate()
-    assert box.arrived == []
-    run(WATCHING.format(before="", after="watchman.look(); watchman.send()"), tmp_path)
-    assert len(box.arrived) == 1
-
-
-def test_a_kill_in_the_midst_of_sending_sends_again(tmp_path, box):
-    """The server may have it already or not: it arrives at least once, after the pause of a failed try."""
-    _fire(tmp_path, box)
-    box.held = threading.Event()
-    one = start(WATCHING.format(before="watchman.look()", after="watchman.send()"), tmp_path)
-    one.stdin.write("go\n")
-    one.stdin.flush()
-    assert box.reached.wait(30)
-    os.kill(one.pid, signal.SIGKILL)
-    one.communicate()
-    box.held.set()
-    clock = SteppedClock(time.time() + 29)
-    with temporary_service(tmp_path, clock=clock) as service:
-        watchman = Watchman(service.storage, service.answers, service.settings, print, clock)
-        (row,) = rows(service.settings.database, "notices")
-        assert (row["state"], row["tries"], row["error"]) == ("waiting", 1, "the process ended while it was being sent")
-        clock.advance(2)
-        assert len(watchman.send().delivered) == 1
-    assert 1 <= len(box.arrived) <= 2
-
-
-def test_the_command_watches_and_sends(tmp_path, cli, box):
-    """`watch --once` says on standard error what was sent, and on standard output what it always said."""
-    _fire(tmp_path, box)
-    result = cli("watch", "--once", "--format", "json")
-    assert json.loads(result.output)["rule"] == "cpu"
-    assert result.notes == "note: sent to hook: FIRING warning: cpu (type=cpu)\n"
-    assert cli("watch", "--once").notes == ""
-    assert len(box.arrived) == 1
-
-
-def test_messages_are_listed_and_may_be_tried_anew(tmp_path, cli, box):
-    """Each with what became of it; `--again` puts what was given up back, and the alert about it is over."""
-    assert cli("alerts", "messages").output.startswith("No store")
-    _fire(tmp_path, box)
-    assert "nothing waits" in cli("alerts", "messages").output
-    box.failures = 1
-    assert "not sent to hook yet" in cli("watch", "--once").notes
-    with writing(tmp_path / "metrics.db") as connection:
-        connection.execute("UPDATE notices SET state = 'undelivered', tries = 30")
-    shown = cli("alerts", "messages", columns=200).output
-    assert (
-        "✗ hook: FIRING warning: cpu (type=cpu)" in shown and "undelivered, 30 tries" in shown and "error=500" in shown
-    )
-    assert "did not reach hook" in cli("alerts").output
-    assert cli("alerts", "--fail-on").status == 1
-    assert "1 will be tried anew" in cli("alerts", "messages", "--again").notes
-    cli("watch", "--once")
-    (row,) = json.loads(cli("alerts", "messages", "--format", "json").output)
-    assert (row["state"], row["tries"], row["error"]) == ("delivered", 1, "")
-    assert "did not reach" not in cli("alerts").output
-    assert cli("alerts", "messages", "--limit", 0).status == 2
-
-
-def test_a_target_can_be_tried(tmp_path, cli, box):
-    """Status 0 where it has arrived, 1 where it has not, 2 where there is no such target."""
-    assert cli("alerts", "test").status == 2
-    (tmp_path / "metrics.rules.toml").write_text(RULES.format(url=box.url()))
-    assert cli("alerts", "test").output == "✓ hook: sent\n"
-    assert titles(box) == ["A try of otel-metrics"]
-    box.failures = 1
-    result = cli("alerts", "test", "hook")
-    assert (result.status, result.output[:2]) == (1, "✗ ")
-    assert "one of hook" in cli("alerts", "test", "nobody").notes
-
-
-def test_without_apprise_the_way_to_it_is_shown(tmp_path, cli, monkeypatch):
-    """One line with the pip command, status 2; commands that send nothing work without it."""
-    from otel_metrics.delivery.notify import posting
-
-    monkeypatch.setitem(sys.modules, "apprise", None)
-    posting.apprise_library.cache_clear()
-    (tmp_path / "metrics.rules.toml").write_text(RULES.format(url="json://${NOT_SET}"))
-    result = cli("watch", "--once")
-    assert (result.status, result.notes.count("\n")) == (2, 1)
-    assert "pip install 'otel_metrics[notify]'" in result.notes
-    assert cli("alerts").status == 0
-    assert cli("alerts", "rules").status == 0
-
-
-def test_the_rules_command_shows_who_is_told(tmp_path, cli):
-    """Target by target, with the service and without the URL, whether its variables are set or not."""
-    (tmp_path / "metrics.rules.toml").write_text(
-        RULES.format(url="tgram://${NOT_SET}/hidden").replace("[[rule]]", 'severity = "critical"\n[[rule]]')
-        + 'notify = ["hook"]\n'
-    )
-    output = cli("alerts", "rules").output
-    assert "→ hook  tgram, from critical on" in output and "told to hook" in output
-    assert "hidden" not in output
