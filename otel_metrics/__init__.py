@@ -21,6 +21,7 @@ from otel_metrics.process import (
 )
 
 if TYPE_CHECKING:
+    from otel_metrics.delivery.notebook import open_store
     from otel_metrics.model.records import CorrectionMetric, ProcessingMetric, SystemMetric
     from otel_metrics.moderation import ModerationItem
     from otel_metrics.recording.current import current_session
@@ -42,8 +43,9 @@ _HOMES = {
     "StructuredLogger": "recording.logger",
     "current_session": "recording.current",
     "SystemMetric": "model.records",
+    "open_store": "delivery.notebook",
 }
-"""Where the classes live that are loaded when somebody names them: most bots need only the functions."""
+"""Where lives what is loaded when somebody names it: most bots need only the functions that record."""
 
 __all__ = [
     "CorrectionMetric",
@@ -68,6 +70,7 @@ __all__ = [
     "get_dashboard_data",
     "get_logger",
     "get_metrics_service",
+    "open_store",
     "record_correction",
     "record_stage",
     "record_system_metric",

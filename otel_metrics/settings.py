@@ -284,6 +284,11 @@ def otel_environment(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
+def secret(name: str) -> str | None:
+    """The value of a variable that a file of the user's names, such as a token; None where it is not set or empty."""
+    return os.environ.get(name) or None
+
+
 def _read(option: Option, value: object, name: str) -> object:
     try:
         return option.parse(value)

@@ -3,23 +3,26 @@
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otel_metrics.analytics.alerting import told
 from otel_metrics.analytics.alerting.measures import measure
 from otel_metrics.analytics.alerting.of_usage import recorded_cost
+from otel_metrics.analytics.alerting.post import messages, undelivered
 from otel_metrics.analytics.alerting.reading import Look, Reading
 from otel_metrics.analytics.alerting.rules import Rule
-from otel_metrics.analytics.alerting.rules_file import load_rules
+from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_file
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
 from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
+from otel_metrics.analytics.frames import pandas_frame, polars_frame
 from otel_metrics.analytics.freesql import run_query
 from otel_metrics.analytics.hot import Progress
 from otel_metrics.analytics.preferences import write_preferences
 from otel_metrics.analytics.questions.capacity import capacity
 from otel_metrics.analytics.questions.corrections import LEAST_SAMPLES, corrections
 from otel_metrics.analytics.questions.cost import cost
+from otel_metrics.analytics.questions.course import course
 from otel_metrics.analytics.questions.document import Document
 from otel_metrics.analytics.questions.moderators import FLAG_PERCENT, LEAST_REVIEWS, WORDS_PER_MINUTE, moderators
 from otel_metrics.analytics.questions.oversight import MOST_ROWS, oversight
@@ -34,6 +37,10 @@ from otel_metrics.errors import QueryError
 from otel_metrics.model.times import Clock, SystemClock, TimeInput
 from otel_metrics.settings import Settings
 from otel_metrics.store.tables import MetricsStorage
+
+if TYPE_CHECKING:
+    import pandas  # noqa: ICN001 - its initials would be a method's name for the other one
+    import polars  # noqa: ICN001
 
 
 class Answers:
@@ -76,6 +83,12 @@ class Answers:
         if limit < 1:
             raise QueryError(f"limit={limit}", "a number from 1 on", "for example 50")
         return told.history(self.rules(), told.kept(self._storage, self._clock.time_ns(), rule, limit))
+
+    def alert_messages(self, limit: int = 50) -> list[Record]:
+        """The messages about alerts, the newest first: to whom, what, and what became of each."""
+        if limit < 1:
+            raise QueryError(f"limit={limit}", "a number from 1 on", "for example 50")
+        return messages(self._storage, limit)
 
     def explain_alert(self, rule: str) -> Document:
         """The figures behind a rule: readings, those of the windows before, state, history and silences."""
@@ -168,10 +181,24 @@ class Answers:
         """What waits for a moderator and which stages are running, as of now."""
         return in_flight(self._engine, self._window(24), self._settings.session_timeout_hours)
 
+    def course(self, hours: float = 24, pieces: int = 48) -> Document:
+        """What began, ended, failed and waited in each of so many equal pieces of the last `hours`; see `analytics.questions.course`."""
+        return course(self._engine, self._window(hours), self._settings, pieces)
+
     def sql(self, query: str) -> Rows:
         """One reading statement over the views; times are UTC."""
         self.refresh()
         return run_query(self._engine, query)
+
+    def df(self, query: str) -> "pandas.DataFrame":
+        """The rows of one reading statement over the views as a frame of pandas; times are UTC."""
+        self.refresh()
+        return pandas_frame(self._engine, query)
+
+    def pl(self, query: str) -> "polars.DataFrame":
+        """The rows of one reading statement over the views as a frame of Polars; times are UTC."""
+        self.refresh()
+        return polars_frame(self._engine, query)
 
     def export(
         self, table: str, path: Path, form: str, since: TimeInput | None = None, until: TimeInput | None = None,
@@ -200,7 +227,8 @@ class Answers:
     def _alerts(self, window: Window) -> list[Record]:
         store = told.kept(self._storage, self._clock.time_ns())
         seconds = (window.until - window.since).total_seconds()
-        return told.firing(self.rules(), self._look(window), store, seconds)
+        file = load_rules_file(self._settings)
+        return told.firing(file.rules, self._look(window), store, seconds) + undelivered(file.targets, store)
 
     def _look(self, window: Window) -> Look:
         return Look(self._engine, self._settings, window.until, recorded_cost)

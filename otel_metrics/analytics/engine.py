@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,16 +110,25 @@ class Engine:
 
     def run(self, statement: str, parameters: dict[str, Any] | None = None) -> Rows:
         """Runs one statement of ours; `$name` are its parameters. `StoreDamaged` where a segment can not be read."""
+        rows: Rows = self._asked(lambda: self._run(statement, parameters))
+        return rows
+
+    def hand_over(self, statement: str, take: Callable[[Any], Any]) -> Any:
+        """What `take` makes of DuckDB's relation over a statement without parameters, whole before this returns."""
+        return self._asked(lambda: take(self.connection.sql(statement)))
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        """The answer, of the segments that there are: one of the manifest that was read may be gone by now."""
         with self._mutex:
             try:
                 with self.blaming_segments():
-                    return self._run(statement, parameters)
+                    return ask()
             except StoreDamaged:
                 if self._storage is None or not self._has_changed(self._storage):
                     raise
             self.refresh()
             with self.blaming_segments():
-                return self._run(statement, parameters)
+                return ask()
 
     @contextmanager
     def blaming_segments(self) -> Iterator[None]:

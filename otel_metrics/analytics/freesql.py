@@ -1,5 +1,9 @@
 """Owns free SQL: exactly one statement that reads, over the views, with no way to files or settings."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import duckdb
 
 from otel_metrics.analytics.engine import Engine, Rows
@@ -14,6 +18,20 @@ def run_query(engine: Engine, query: str) -> Rows:
     The engine has no access to files and can not be given any, and the memory of the answer is the caller's: a
     hostile query needs a process with limits around it.
     """
+    _check(engine, query)
+    with _in_our_words():
+        return engine.run(query)
+
+
+def handing_over(engine: Engine, query: str, take: Callable[[Any], Any]) -> Any:
+    """What `take` makes of DuckDB's relation over such a statement."""
+    _check(engine, query)
+    with _in_our_words():
+        return engine.hand_over(query, take)
+
+
+def _check(engine: Engine, query: str) -> None:
+    """Raises `QueryError` for what is not one reading statement."""
     try:
         query.encode()
     except UnicodeEncodeError as error:
@@ -29,8 +47,12 @@ def run_query(engine: Engine, query: str) -> Rows:
     if is_pragma or statements[0].type != duckdb.StatementType.SELECT:
         kind = "PRAGMA" if is_pragma else str(statements[0].type).rpartition(".")[2]
         raise QueryError(f"a statement of type {kind}", "one that only reads (SELECT, WITH, FROM)", _REMEDY)
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
     try:
-        return engine.run(query)
+        yield
     except duckdb.Error as error:
         raise QueryError(_first_line(error), "a query over the views", _REMEDY) from error
 

@@ -58,6 +58,11 @@ def open_alerts(connection: sqlite3.Connection) -> list[AlertRow]:
     return [_alert(row) for row in rows]
 
 
+def fired_alert(connection: sqlite3.Connection, alert_id: int) -> AlertRow:
+    """One alert that is there, whatever its state."""
+    return _alert(connection.execute(f"SELECT {_ALERT} FROM alerts WHERE alert_id = ?", (alert_id,)).fetchone())
+
+
 def alert_history(connection: sqlite3.Connection, rule: str | None, limit: int) -> list[AlertRow]:
     """What fires or has fired, the newest first; of one rule or of all."""
     rows = connection.execute(

@@ -54,6 +54,11 @@ class StoreLayout:
         """Held by the one process that sends journal lines on."""
         return self.log_file.with_name(f".{self.log_file.stem}.forward.lock")
 
+    @property
+    def notify_lock(self) -> Path:
+        """Held by the one process that sends messages about alerts."""
+        return self.database.with_name(f".{self.database.name}.notify.lock")
+
     def journal_files(self) -> list[Path]:
         """Rotated files, oldest first, and the current one; one may go or be renamed between this look and the next."""
         return [*self.rotated_files(), self.log_file]

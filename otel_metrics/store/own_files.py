@@ -23,6 +23,7 @@ def is_of_store(layout: StoreLayout, path: Path) -> bool:
     fixed = [
         *(database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")), log,
         layout.key_file, layout.segments_folder, layout.tombstones_file, layout.drain_lock, layout.rotate_lock, layout.forward_file, layout.forward_lock,
+        layout.notify_lock,
     ]  # fmt: skip
     begun = [
         database.with_name(f"{database.name}.damaged-"), log.with_name(f"{log.stem}.before."), layout.rejected_file

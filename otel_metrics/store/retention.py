@@ -67,6 +67,8 @@ def prune_rows(connection: sqlite3.Connection, cutoff: str, pruned: Pruned) -> N
             count = connection.execute(f"DELETE FROM {table} WHERE {column} < ?", (cutoff,)).rowcount
             if count:
                 pruned.rows[table] = count
+        # Not by their own age: what still fires, however long, must not be told anew.
+        connection.execute("DELETE FROM notices WHERE alert_id NOT IN (SELECT alert_id FROM alerts)")
         count = connection.execute(
             "DELETE FROM sessions WHERE coalesce(ended_at, started_at) < ? AND session_id NOT IN "
             "(SELECT session_id FROM processing_metrics)",  # not a correlated question: there is no index to answer it

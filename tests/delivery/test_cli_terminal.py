@@ -1,6 +1,7 @@
 """On a real terminal: colours and their absence, the dashboard that stays, progress of long work."""
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -87,7 +88,7 @@ def test_no_color_is_honoured(terminal, demo_folder):
 
 def test_a_pipe_gets_no_escape_codes(demo_folder):
     """In a pipe there is text and nothing else."""
-    for command in (("dashboard",), ("sessions",), ("queue",), ("doctor",), ("--help",)):
+    for command in (("dashboard",), ("sessions",), ("queue",), ("alerts", "messages"), ("doctor",), ("--help",)):
         assert "\x1b" not in real(*command, folder=demo_folder).stdout
 
 
@@ -100,6 +101,38 @@ def test_the_dashboard_stays_until_ctrl_c(terminal, demo_folder):
     assert b"\x1b[?1049l" in watching.read_until(None)
     assert watching.process.wait(30) == 0
     assert b"Traceback" not in watching.output
+
+
+def test_the_queue_stays_with_its_course(terminal, demo_folder):
+    """--watch shows sparklines of the last hour above what waits; without colours too, and Ctrl-C ends it."""
+    watching = terminal(demo_folder, "queue", "--watch", NO_COLOR="1")
+    output = watching.read_until(b"waiting  for").decode()
+    assert "last hour" in output and "▁" in output
+    watching.process.send_signal(signal.SIGINT)
+    watching.read_until(None)
+    assert watching.process.wait(30) == 0
+    assert not COLOUR.search(watching.output) and b"Traceback" not in watching.output
+
+
+def test_a_session_is_a_coloured_waterfall(terminal, demo_folder):
+    """Waits, model calls, corrections and logs have colours of their own on a terminal, none with NO_COLOR, and signs in a pipe."""
+    listed = json.loads(real("sessions", "--format", "json", "--limit", 100, folder=demo_folder).stdout)
+    chosen = max(listed, key=lambda one: (one["corrections"], one["stages"]))["session_id"]
+    coloured = terminal(demo_folder, "session", chosen).read_until(None)
+    for code in (b"35m", b"34m", b"33m"):  # wait, call, correction
+        assert b"\x1b[" in coloured and code in coloured
+    assert not COLOUR.search(terminal(demo_folder, "session", chosen, NO_COLOR="1").read_until(None))
+    piped = real("session", chosen, folder=demo_folder).stdout
+    assert "\x1b" not in piped
+    assert all(sign in piped for sign in ("┅ wait", "─ model call", "◆"))
+
+
+@pytest.mark.parametrize("command", ["dashboard", "queue"])
+def test_watch_needs_a_terminal(demo_folder, command):
+    """In a pipe it is refused in one line, and so is another format."""
+    for arguments in (("--watch",), ("--watch", "--format", "json")):
+        result = real(command, *arguments, folder=demo_folder)
+        assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1)
 
 
 def test_a_low_window_says_what_is_hidden(terminal, demo_folder):

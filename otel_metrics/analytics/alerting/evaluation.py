@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from otel_metrics.analytics.alerting.messages import decide_messages
 from otel_metrics.analytics.alerting.reading import Reading
 from otel_metrics.analytics.alerting.rules import Rule
+from otel_metrics.analytics.alerting.rules_file import RulesFile
 from otel_metrics.analytics.alerting.states import Transition, step, transition
 from otel_metrics.errors import StoreError
 from otel_metrics.model.times import TimeInput, to_ns
@@ -38,12 +40,18 @@ Key = tuple[str, str]
 
 
 def evaluate_alerts(
-    storage: MetricsStorage, answers: "Answers", rules: Iterable[Rule], now: TimeInput
+    storage: MetricsStorage,
+    answers: "Answers",
+    rules: Iterable[Rule],
+    now: TimeInput,
+    *,
+    notify: RulesFile | None = None,
 ) -> list[Transition]:
     """Looks at all rules as of `now`, writes the states, and gives what has changed, in the order of the rules.
 
     Several evaluators may do so: who holds the drain lock writes, and the other one finds it done. A look before the
-    last one changes nothing. `StoreError` where another process keeps the tables.
+    last one changes nothing. `StoreError` where another process keeps the tables. With `notify` the messages to its
+    targets are decided in the same transaction; a `Courier` sends them.
     """
     now_ns = to_ns(now)
     by_name = {rule.name: rule for rule in rules if rule.enabled}
@@ -52,6 +60,8 @@ def evaluate_alerts(
         if not _counts(connection, now_ns):
             return []
         told = _step_all(connection, by_name, readings, now_ns)
+        if notify is not None:
+            decide_messages(connection, notify, now_ns)
         note_look(connection, now_ns)
     return told
 

@@ -39,6 +39,8 @@ class Rule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_fi
     labels: dict[Name, Text] = {}
     description: Annotated[str, Meta(max_length=2000)] = ""
     link: Annotated[str, Meta(max_length=2000, pattern=r"^(https?://\S+)?$")] = ""
+    notify: tuple[Name, ...] | None = None
+    """The names of the targets that are told; None: every target, empty: none."""
 
     has_window: ClassVar[bool] = True
     """Whether the figure is one of a window; what waits or runs is known for now alone."""

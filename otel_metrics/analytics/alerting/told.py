@@ -1,7 +1,7 @@
 """Owns what is told of alerts: those that fire, the states and the history in the store, and one rule explained."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from otel_metrics.analytics.alerting.states import FIRING, PENDING, plain
 from otel_metrics.analytics.questions.document import Document, Record
 from otel_metrics.errors import QueryError
 from otel_metrics.store.alerts import AlertRow, Silence, alert_history, open_alerts, silences
+from otel_metrics.store.notices import Unreached, unreached
 from otel_metrics.store.tables import MetricsStorage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,6 +31,7 @@ class Kept:
     history: list[AlertRow]
     silences: list[Silence]
     now_ns: int
+    unreached: list[Unreached] = field(default_factory=list)
 
     def silence_of(self, rule: Rule | None, name: str, labels: dict[str, str]) -> Silence | None:
         """The silence over an alert that lasts longest."""
@@ -50,7 +52,8 @@ def kept(storage: MetricsStorage | None, now_ns: int, rule: str | None = None, l
         if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             return Kept([], [], [], now_ns)
         return Kept(
-            open_alerts(connection), alert_history(connection, rule, limit), silences(connection, now_ns), now_ns
+            open_alerts(connection), alert_history(connection, rule, limit), silences(connection, now_ns), now_ns,
+            unreached(connection),
         )  # fmt: skip
 
 
@@ -174,14 +177,14 @@ def _standing(rule: Rule, reading: Reading, store: Kept) -> str:
     """How an alert stands, in words."""
     held = store.alert_of(rule.name, reading.labels)
     silence = store.silence_of(rule, rule.name, reading.labels)
-    quiet = f" It is silenced until {_clock(silence.until)}: {silence.reason}." if silence else ""
+    quiet = f" It is silenced until {clock(silence.until)}: {silence.reason}." if silence else ""
     if held is None:
         told = "Above its limit, though no evaluator has seen it." if reading.breached else "Nothing is wrong."
         return told.replace("Above", "Beyond") + quiet if reading.enough else "No judgement." + quiet
     if held.state == PENDING:
-        return f"Pending since {_clock(held.pending_at)}; it fires after {rule.hold}.{quiet}"
-    below = f", but below its limit since {_clock(held.below_at)}" if held.below_at is not None else ""
-    return f"Firing since {_clock(held.fired_at or held.pending_at)}{below}.{quiet}"
+        return f"Pending since {clock(held.pending_at)}; it fires after {rule.hold}.{quiet}"
+    below = f", but below its limit since {clock(held.below_at)}" if held.below_at is not None else ""
+    return f"Firing since {clock(held.fired_at or held.pending_at)}{below}.{quiet}"
 
 
 def _reading_row(rule: Rule, reading: Reading, store: Kept) -> Record:
@@ -220,7 +223,8 @@ def moment(time_ns: int | None) -> datetime | None:
     return None if time_ns is None else _EPOCH + timedelta(microseconds=time_ns // 1000)
 
 
-def _clock(time_ns: int | None) -> str:
+def clock(time_ns: int | None) -> str:
+    """A time of the store for people, in UTC; empty where there is none."""
     found = moment(time_ns)
     return "" if found is None else f"{found:%Y-%m-%d %H:%M:%S} UTC"
 

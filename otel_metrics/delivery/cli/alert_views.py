@@ -10,6 +10,7 @@ from rich.text import Text
 
 from otel_metrics.analytics.alerting.duration import Duration
 from otel_metrics.analytics.alerting.rules import Rule
+from otel_metrics.analytics.alerting.targets import Target
 from otel_metrics.analytics.alerting.told import worded
 from otel_metrics.delivery.cli.numbers import moment
 from otel_metrics.delivery.cli.text import clean
@@ -19,6 +20,7 @@ HISTORY_COLUMNS = [
     "rule", "labels", "severity", "state", "pending_at", "fired_at", "resolved_at", "value", "threshold", "unit",
     "samples", "message",
 ]  # fmt: skip
+MESSAGE_COLUMNS = ["target", "change", "state", "tries", "decided_at", "tried_at", "title", "error", "body"]
 RULE_COLUMNS = [
     "name",
     "kind",
@@ -31,8 +33,9 @@ RULE_COLUMNS = [
     "labels",
     "description",
     "link",
+    "notify",
 ]
-_COMMON = {"name", "enabled", "severity", "window", "hold", "least", "labels", "description", "link"}
+_COMMON = {"name", "enabled", "severity", "window", "hold", "least", "labels", "description", "link", "notify"}
 
 
 def rule_row(rule: Rule) -> Row:
@@ -41,6 +44,7 @@ def rule_row(rule: Rule) -> Row:
         "name": rule.name, "kind": rule.kind, "enabled": rule.enabled, "severity": rule.severity,
         "window": str(rule.window), "for": str(rule.hold), "least": rule.least, "condition": _condition(rule),
         "labels": dict(rule.labels), "description": rule.description, "link": rule.link,
+        "notify": None if rule.notify is None else list(rule.notify),
     }  # fmt: skip
 
 
@@ -62,9 +66,10 @@ def _said(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RulesView:
-    """Rules: their names and kinds, and below what each one says."""
+    """Rules: their names and kinds, and below what each one says; then the targets that are told, without their URLs."""
 
     rules: Sequence[Rule]
+    targets: Sequence[Target]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for rule in self.rules:
@@ -73,6 +78,11 @@ class RulesView:
             off = "" if rule.enabled else ", off"
             yield Text.assemble((f"{sign} ", style), clean(head), (f"  {rule.kind}, {rule.severity}{off}", "quiet"))
             yield Text(f"  {clean(_condition(rule))}; {_when(rule)}")
+            if rule.notify is not None:
+                yield Text(f"  told to {', '.join(rule.notify) or 'nobody'}")
+        for target in self.targets:
+            least = "" if target.severity == "info" else f", from {target.severity} on"
+            yield Text.assemble(("→ ", "work"), target.name, (f"  {clean(target.scheme)}{least}", "quiet"))
 
 
 def _when(rule: Rule) -> str:
@@ -99,6 +109,24 @@ class HistoryView:
             when = f"  {moment(one['fired_at'], self.zone)} to {over} ({self.zone})"
             yield Text.assemble((f"{sign} ", style), clean(head), (when, "quiet"))
             yield Text(f"  {clean(one['message'])}")
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesView:
+    """Messages about alerts, the newest first: to whom, when decided, and what became of each."""
+
+    messages: Sequence[Row]
+    zone: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        signs = {"delivered": ("✓", "good"), "undelivered": ("✗", "bad")}
+        for one in self.messages:
+            sign, style = signs.get(one["state"], ("→", "warn"))
+            tries = f", {one['tries']} tr{'y' if one['tries'] == 1 else 'ies'}"
+            when = f"  {moment(one['decided_at'], self.zone)} ({self.zone}), {one['state']}{tries}"
+            yield Text.assemble((f"{sign} ", style), f"{clean(one['target'])}: {clean(one['title'])}", (when, "quiet"))
+            if one["state"] != "delivered" and one["error"]:
+                yield Text(f"  {clean(one['error'])}", style)
 
 
 def labels_said(labels: Mapping[str, str]) -> str:

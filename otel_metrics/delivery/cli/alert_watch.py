@@ -1,6 +1,7 @@
-"""Owns the command `watch`: the evaluator of alerts, which looks at all rules again and again and tells what changes."""
+"""Owns the command `watch`: it looks at all rules again and again, tells what changes, and sends it to people."""
 
 import json
+import math
 import os
 import signal
 import sys
@@ -19,10 +20,10 @@ from otel_metrics.delivery.cli.streams import json_value, note, output_console
 from otel_metrics.errors import SettingError, StoreDamaged, StoreError, StoreNewer
 
 if TYPE_CHECKING:
-    from otel_metrics.analytics.alerting.rules import Rule
     from otel_metrics.analytics.alerting.states import Transition
 
 _LEAST_S, _MOST_S = 1.0, 86_400.0
+_AGAIN_S = 30.0
 
 
 def watch(
@@ -31,13 +32,22 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
     form: Printed = Form.TABLE,
 ) -> None:  # fmt: skip
-    """Evaluate alerts on an interval, keep their states, and print each change; Ctrl-C ends it."""
+    """Evaluate alerts on an interval, print each change, and send it to the targets of the rules file; Ctrl-C ends it."""
     every_s = _interval(interval)
     with reading(database) as desk, _ending() as ended:
         evaluator = Evaluator(desk, form)
         evaluator.look(strict=True)
-        while not once and not ended.wait(every_s):
-            evaluator.look(strict=False)
+        next_look = time.monotonic() + every_s
+        while not ended.wait(0):
+            sending_s = evaluator.send()
+            if once:
+                break
+            left_s = max(0.0, next_look - time.monotonic())
+            if ended.wait(min(left_s, max(sending_s, _LEAST_S))):
+                break
+            if time.monotonic() >= next_look:
+                evaluator.look(strict=False)
+                next_look = time.monotonic() + every_s
 
 
 def _interval(text: str) -> float:
@@ -54,24 +64,23 @@ class Evaluator:
     """Looks at a store's rules and prints what changes: for people a line, as JSON one object a line."""
 
     def __init__(self, desk: Desk, form: Form) -> None:
+        from otel_metrics.delivery.notify.watching import Watchman
+
         self._desk = desk
         self._form = form
-        self._rules: list[Rule] | None = None
+        self._watchman = Watchman(desk.storage, desk.answers, desk.settings, tell=note)
 
     def look(self, *, strict: bool) -> None:
         """One look. Unless `strict`, what can not be done now is said, and tried again at the next one."""
-        from otel_metrics.analytics.alerting.evaluation import evaluate_alerts
-
         desk = self._desk
         try:
-            self._read_rules(strict=strict)
             desk.exists = desk.exists or is_there(desk.storage)
             if not desk.exists:
                 note(desk.absent())
                 return
             if not strict:
                 take_in(desk.storage)
-            told = evaluate_alerts(desk.storage, desk.answers, self._rules or [], time.time_ns() / 1e9)
+            told = self._watchman.look()
         except (StoreDamaged, StoreNewer):
             raise
         except (StoreError, OSError) as error:
@@ -82,14 +91,22 @@ class Evaluator:
         for one in told:
             self._tell(one)
 
-    def _read_rules(self, *, strict: bool) -> None:
-        """The file may have changed; while it is not as it should be the rules stay as they were."""
+    def send(self) -> float:
+        """Sends what is due, says what became of it on standard error, and gives after how many seconds there is more to do."""
         try:
-            self._rules = self._desk.answers.rules()
-        except SettingError as error:
-            if strict or self._rules is None:
-                raise
-            note(f"the rules stay as they were: {error}")
+            sent = self._watchman.send()
+        except (StoreDamaged, StoreNewer):
+            raise
+        except (StoreError, OSError) as error:
+            note(f"no messages about alerts this time ({error})")
+            return _AGAIN_S
+        for one in sent.delivered:
+            note(f"sent to {one.target}: {one.title}")
+        for one, why in sent.failed:
+            note(f"not sent to {one.target} yet: {one.title} ({why})")
+        for one, why in sent.given_up:
+            note(f"given up for {one.target}: {one.title} ({why}); see `otel-metrics alerts messages`")
+        return math.inf if sent.next_s is None else sent.next_s
 
     def _tell(self, one: "Transition") -> None:
         if self._form is Form.JSON:

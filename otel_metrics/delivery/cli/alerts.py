@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
+from otel_metrics.delivery.cli.completing import rule_names, target_names
 from otel_metrics.delivery.cli.desk import Desk, reading
 from otel_metrics.delivery.cli.options import Database, Form, Hours, Printed, PrintedRows, RowForm
 from otel_metrics.delivery.cli.printing import as_json, is_there, rows_as
-from otel_metrics.delivery.cli.streams import output_console, print_json, show
+from otel_metrics.delivery.cli.streams import note, output_console, print_json, show
+from otel_metrics.delivery.cli.text import clean
 from otel_metrics.errors import SettingError
 
 alerts_app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
 )
-RuleName = Annotated[str, typer.Argument(metavar="RULE", help="The name of a rule.", show_default=False)]
+RuleName = Annotated[
+    str, typer.Argument(metavar="RULE", help="The name of a rule.", show_default=False, autocompletion=rule_names)
+]
 Labels = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="NAME=VALUE", help="Only alerts with it, such as stage=ai_processing; repeatable."),
@@ -72,7 +77,7 @@ def explain(context: typer.Context, rule: RuleName, database: Database = None, f
 @alerts_app.command()
 def history(
     context: typer.Context,
-    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", help="Of one rule.", show_default=False)] = None,
+    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", help="Of one rule.", show_default=False, autocompletion=rule_names)] = None,
     limit: Annotated[int, typer.Option(metavar="N", help="How many at most.")] = 50,
     database: Database = None, form: PrintedRows = RowForm.TABLE,
 ) -> None:  # fmt: skip
@@ -94,20 +99,20 @@ def history(
 @alerts_app.command()
 def rules(context: typer.Context, database: Database = None, form: PrintedRows = RowForm.TABLE) -> None:
     """Which rules there are, with their thresholds; checks the file of rules."""
-    from otel_metrics.analytics.alerting.rules_file import load_rules, rules_path
+    from otel_metrics.analytics.alerting.rules_file import load_rules_file, rules_path
     from otel_metrics.delivery.cli.alert_views import RULE_COLUMNS, RulesView, rule_row
     from otel_metrics.delivery.cli.desk import settings_for
     from otel_metrics.delivery.cli.streams import print_csv
 
     settings = settings_for(database or context.obj)
-    found, path = load_rules(settings), rules_path(settings)
-    rows = [rule_row(rule) for rule in found]
+    file, path = load_rules_file(settings), rules_path(settings)
+    rows = [rule_row(rule) for rule in file.rules]
     if form is RowForm.JSON:
         print_json(rows)
     elif form is RowForm.CSV:
         print_csv(RULE_COLUMNS, ([row[name] for name in RULE_COLUMNS] for row in rows))
     else:
-        show(RulesView(found))
+        show(RulesView(file.rules, file.targets))
         beside = settings.database.with_name("metrics.rules.toml")
         said = (
             f"{path} is as it should be."
@@ -115,6 +120,60 @@ def rules(context: typer.Context, database: Database = None, form: PrintedRows =
             else f"There is no file of rules; {beside} would be read, or METRICS_RULES."
         )
         output_console().print(said, soft_wrap=True, markup=False)
+
+
+@alerts_app.command()
+def messages(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(metavar="N", help="How many at most.")] = 50,
+    again: Annotated[
+        bool, typer.Option("--again", help="Let those that were given up be tried anew by the next `watch`.")
+    ] = False,
+    database: Database = None, form: PrintedRows = RowForm.TABLE,
+) -> None:  # fmt: skip
+    """What was sent about alerts to whom, what waits to be sent, and what was given up; the newest first."""
+    from otel_metrics.delivery.cli.alert_views import MESSAGE_COLUMNS, MessagesView
+
+    with _desk(context, database) as desk:
+        if again and is_there(desk):
+            from otel_metrics.analytics.alerting.evaluation import writing_alerts
+            from otel_metrics.store.notices import send_again
+
+            with writing_alerts(desk.storage) as connection:
+                count = send_again(connection)
+            note(f"{count} will be tried anew by `otel-metrics watch`")
+        found = desk.answers.alert_messages(limit)
+        if form is not RowForm.TABLE:
+            rows_as(form, desk, found, MESSAGE_COLUMNS)
+        elif is_there(desk):
+            show(MessagesView(found, desk.settings.timezone) if found else "Nothing has been sent, and nothing waits.")
+
+
+@alerts_app.command("test")
+def try_targets(
+    context: typer.Context,
+    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="To one target.", show_default=False, autocompletion=target_names)] = None,
+    database: Database = None,
+) -> None:  # fmt: skip
+    """Send a message for a try to each target of the rules file, or to one; status 1 where one does not arrive."""
+    from otel_metrics.analytics.alerting.rules_file import load_rules_file, rules_path
+    from otel_metrics.delivery.cli.desk import settings_for
+    from otel_metrics.delivery.notify.sending import send_trial
+
+    settings = settings_for(database or context.obj)
+    targets = load_rules_file(settings).targets
+    chosen = [one for one in targets if target in {None, one.name}]
+    if not chosen:
+        names = ", ".join(one.name for one in targets)
+        found = f"no target {target!r}" if target else f"no target in {rules_path(settings) or 'a rules file'}"
+        raise SettingError(found, f"one of {names}" if names else "a table [[target]]", "docs/alerts.md shows one")
+    failed = False
+    for one in chosen:
+        why = send_trial(one)
+        failed = failed or bool(why)
+        show(Text(f"✗ {one.name}: {clean(why)}" if why else f"✓ {one.name}: sent", "bad" if why else "good"))
+    if failed:
+        raise typer.Exit(1)
 
 
 @alerts_app.command()

@@ -20,7 +20,7 @@ from otel_metrics.delivery.cli.questions.system import system
 from otel_metrics.delivery.cli.questions.users import users
 
 app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
     help="Metrics of a chat bot whose answers are reviewed by people: from question to delivery, in one local store.",
 )  # fmt: skip
 

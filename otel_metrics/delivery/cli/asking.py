@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from otel_metrics.delivery.cli.completing import session_ids
 from otel_metrics.delivery.cli.desk import reading
 from otel_metrics.delivery.cli.durations import milliseconds
 from otel_metrics.delivery.cli.numbers import hours_in_words
@@ -18,6 +19,7 @@ from otel_metrics.delivery.cli.options import (
     RowForm,
     Since,
     Until,
+    Watch,
     time_given,
 )
 from otel_metrics.delivery.cli.printing import as_json, is_there, rows_as
@@ -29,16 +31,15 @@ _MOST_SHOWN = 1000
 
 def dashboard(
     database: Database = None, hours: Hours = 24, form: Printed = Form.TABLE,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay and follow; Ctrl-C ends it.")] = False,
+    watch: Watch = False,
 ) -> None:  # fmt: skip
     """The figures of the last hours: stages, corrections, alerts."""
-    from otel_metrics.delivery.cli.live_dashboard import dashboard_view, follow
+    from otel_metrics.delivery.cli.live import dashboard_view, follow_dashboard
 
-    if watch and form is not Form.TABLE:
-        raise typer.BadParameter("--watch shows the table; leave --format out")
+    _check_watch(form, watch=watch)
     with reading(database) as desk:
         if watch:
-            follow(desk, hours)
+            follow_dashboard(desk, hours)
             return
         if form is Form.JSON:
             as_json(desk, desk.answers.dashboard(hours))
@@ -97,7 +98,7 @@ _SESSION_COLUMNS = [
 
 
 def session(
-    session_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a session, or its beginning.", show_default=False)],
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a session, or its beginning.", show_default=False, autocompletion=session_ids)],
     database: Database = None, form: Printed = Form.TABLE,
 ) -> None:  # fmt: skip
     """One session as a waterfall: every stage on one time axis."""
@@ -118,11 +119,17 @@ def session(
             show(WaterfallView(answer, desk.settings.timezone, datetime.now(UTC)))
 
 
-def queue(database: Database = None, form: PrintedRows = RowForm.TABLE) -> None:
+def queue(database: Database = None, form: PrintedRows = RowForm.TABLE, watch: Watch = False) -> None:
     """What waits for a moderator and what is running, now."""
     from otel_metrics.delivery.cli.rows import QueueView
 
+    _check_watch(form, watch=watch)
     with reading(database) as desk:
+        if watch:
+            from otel_metrics.delivery.cli.live import follow_queue
+
+            follow_queue(desk)
+            return
         answer = desk.answers.queue()
         if form is RowForm.JSON:
             as_json(desk, answer)
@@ -130,6 +137,11 @@ def queue(database: Database = None, form: PrintedRows = RowForm.TABLE) -> None:
             rows_as(form, desk, _queue_rows(answer), _QUEUE_COLUMNS, only=True)
         elif is_there(desk):
             show(QueueView(answer, desk.settings.timezone))
+
+
+def _check_watch(form: str, *, watch: bool) -> None:
+    if watch and form != Form.TABLE:
+        raise typer.BadParameter("--watch shows the table; leave --format out")
 
 
 _QUEUE_COLUMNS = ["session_id", "user_id", "chat_id", "state", "stage", "since", "age_ms", "process"]

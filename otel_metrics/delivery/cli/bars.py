@@ -6,16 +6,17 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-WORK, WAIT, RUNNING = "━", "┅", "╍"
+WORK, WAIT, RUNNING, CALL = "━", "┅", "╍", "─"
 _HALF = "╸"
 
 
 def sign_of(kind: str) -> tuple[str, str]:
-    """The sign and the style of a kind of time: work, wait, running or failed."""
+    """The sign and the style of a kind of time: work, wait, running, call or failed."""
     return {
         "wait": (WAIT, "wait"),
         "running": (RUNNING, "work"),
         "failed": (WORK, "bad"),
+        "call": (CALL, "call"),
     }.get(kind, (WORK, "work"))
 
 

@@ -17,7 +17,7 @@ def demo(
     form: Printed = Form.TABLE,
 ) -> None:
     """A moderated bot in the small, its last 24 hours in a store to look at: the place to begin."""
-    from otel_metrics.delivery.cli.live_dashboard import dashboard_view
+    from otel_metrics.delivery.cli.live import dashboard_view
     from otel_metrics.delivery.cli.progress import Work
     from otel_metrics.delivery.demo import run_demo
 

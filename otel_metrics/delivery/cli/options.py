@@ -53,5 +53,6 @@ Database = Annotated[
 Hours = Annotated[float, typer.Option(metavar="H", help="How far to look back, in hours.")]
 Since = Annotated[str | None, typer.Option(metavar="T", help="Only what is later: ISO-8601 or epoch seconds.")]
 Until = Annotated[str | None, typer.Option(metavar="T", help="Only up to this time.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Stay and follow; Ctrl-C ends it.")]
 Printed = Annotated[Form, typer.Option("--format", help="For people, or one JSON document.")]
 PrintedRows = Annotated[RowForm, typer.Option("--format", help="For people, one JSON document, or CSV.")]

@@ -24,6 +24,7 @@ STYLES = {
     "quiet": "dim",
     "work": "cyan",
     "work.key": "not dim cyan",
+    "call": "blue",
     "wait": "magenta",
     "wait.key": "not dim magenta",
     "good": "green",
@@ -32,7 +33,7 @@ STYLES = {
     "mark": "bold yellow",
 }
 _PLAIN = dict(
-    zip("…–·━╸┅╍◆▲✓✗★☆→│├└─╭╮╰╯", "~-.##:=*!+x*->||`-++++", strict=True)
+    zip("…–·━╸┅╍◆▲✓✗★☆→│├└─╭╮╰╯▁▂▃▄▅▆▇█▾●○", "~-.##:=*!+x*->||`-++++_.:-=+*#vxo", strict=True)
 )  # fmt: skip
 _STEERING = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _PIECE = 65_536

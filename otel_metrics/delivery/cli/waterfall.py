@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otel_metrics.delivery.cli.axis import Axis, AxisLabels
-from otel_metrics.delivery.cli.bars import RUNNING, WAIT, WORK, Points, Reason, Stretch
+from otel_metrics.delivery.cli.bars import CALL, RUNNING, WAIT, WORK, Points, Reason, Stretch
 from otel_metrics.delivery.cli.dashboard import edited
 from otel_metrics.delivery.cli.numbers import count, date_and_time, duration, stars, time_of_day
 from otel_metrics.delivery.cli.sheet import Column, Sheet
@@ -74,6 +74,8 @@ class WaterfallView:
             line = Text.assemble((WORK, "work"), f" work {duration(working)}")
             if waiting:
                 line.append("   ").append(WAIT, "wait").append(f" wait {duration(waiting)}")
+            if any(row["is"] == "call" for row in rows):
+                line.append("   ").append(CALL, "call").append(" model call")
             if any(row["is"] == "running" for row in rows):
                 line.append("   ").append(RUNNING, "work").append(" not ended")
             yield line
@@ -105,6 +107,9 @@ class WaterfallView:
                 sheet.add("", *before, Reason(_reason(row)), *after)
         if places := axis.places(one["timestamp"] for one in self.answer["corrections"]):
             sheet.add("corrections", *before, Points(places, "◆", "mark"), *after)
+        if places := axis.places(one["timestamp"] for one in self.answer["logs"]):
+            grave = any(one["level"] in {"error", "critical"} for one in self.answer["logs"])
+            sheet.add("log", *before, Points(places, "▾", "bad" if grave else "quiet"), *after)
         return sheet
 
     def _corrections(self, *, wide: bool) -> Sheet:
@@ -141,7 +146,7 @@ class WaterfallView:
 def rows_of(answer: Record, now: datetime) -> list[Record]:
     """The spans to draw: no root (the head tells it), no correction (a mark), a wait that goes on as a row of its own.
 
-    Each gets `is` (work, wait or running), `top` (not inside another one) and `tree`, the lines in front of its name.
+    Each gets `is` (work, wait, call or running), `top` (not inside another one) and `tree`, the lines in front of its name.
     """
     spans = [span for span in answer["spans"] if span["kind"] != "session" and span["name"] != CORRECTION_SPAN]
     least = min((span["depth"] for span in spans), default=0)
@@ -151,7 +156,7 @@ def rows_of(answer: Record, now: datetime) -> list[Record]:
         rows.append(
             {
                 **span,
-                "is": "running" if running else "wait" if span["name"] == ProcessingStage.MODERATION_QUEUE else "work",
+                "is": "running" if running else _kind(span),
                 "top": span["depth"] == least,
                 "level": span["depth"] - least,
                 "duration_ms": _since_ms(span["start_time"], now) if running else span["duration_ms"],
@@ -169,6 +174,12 @@ def rows_of(answer: Record, now: datetime) -> list[Record]:
     for place, row in enumerate(rows):
         row["tree"] = _tree(rows, place)
     return rows
+
+
+def _kind(span: Record) -> str:
+    if span["kind"] == "span" and span["model"]:
+        return "call"
+    return "wait" if span["name"] == ProcessingStage.MODERATION_QUEUE else "work"
 
 
 def _waiting_since(session: Record, rows: list[Record]) -> datetime | None:
@@ -232,7 +243,9 @@ def _name(row: Record) -> Text:
     text = Text().append(row["tree"], "quiet")
     if row["success"] is False:
         text.append("✗ ", "bad")
-    return text.append(clean(row["name"]), "wait" if row["is"] == "wait" else "bad" if row["success"] is False else "")
+    return text.append(
+        clean(row["name"]), "bad" if row["success"] is False else row["is"] if row["is"] in {"wait", "call"} else ""
+    )
 
 
 def _took(row: Record) -> Text:

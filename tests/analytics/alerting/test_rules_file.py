@@ -1,7 +1,9 @@
 """The file of rules: what it changes, and what is said of one that is not as it should be."""
 
+import os
 import re
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -10,7 +12,7 @@ from support.alerting import played, readings
 
 from otel_metrics.analytics.alerting.duration import Duration, said
 from otel_metrics.analytics.alerting.rules import KINDS
-from otel_metrics.analytics.alerting.rules_file import load_rules
+from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_file
 from otel_metrics.errors import SettingError
 from otel_metrics.settings import load
 
@@ -119,7 +121,7 @@ def test_the_docs_name_every_kind_and_every_common_key():
         ("[rule]\nname = 'r'\n", "has one [rule]", "two pairs of brackets"),
         ("rule = 5\n", "has one [rule]", "two pairs of brackets"),
         ("rule = [5]\n", "rule 1 has no name", "a text"),
-        ("[[rules]]\nname = 'r'\n", "has rules", "nothing but tables [[rule]]"),
+        ("[[rules]]\nname = 'r'\n", "has rules", "nothing but [[rule]], [[target]] and page"),
         ("[[rule]\n", "is no TOML", "tables [[rule]]"),
         (b"\xff\xfe", "is no TOML", "tables [[rule]]"),
         (METRIC, "rule r", "either `above` or `below`"),
@@ -238,3 +240,37 @@ def test_any_file_is_taken_or_refused_in_our_words(tmp_path, text):
         assert error.found and error.expected and error.remedy
     else:
         assert {"slow_processing", "high_correction_rate"} <= set(found)
+
+
+secrets = st.text(st.characters(exclude_characters="\0"), max_size=30).map(
+    lambda text: text.encode("utf-8", "surrogatepass")
+)
+urls = st.lists(
+    st.sampled_from(["json://", "${SECRET}", "$", "{", "}", "${", "host/", "@", ":", "ü", "%"]), max_size=6
+).map("".join)
+
+
+@given(
+    urls,
+    secrets | st.binary(max_size=30).map(lambda data: data.replace(b"\0", b"")),
+    st.dictionaries(keys, values, max_size=2),
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_target_is_taken_or_refused_and_tells_no_secret(tmp_path, monkeypatch, url, secret, more):
+    """Whatever stands in a URL and in the environment: a URL with the value in it, or a `SettingError` without."""
+    monkeypatch.setitem(os.environb, b"SECRET", secret)
+    table = {"name": "t", "url": url, **{key: value for key, value in more.items() if key not in {"name", "url"}}}
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        "[[target]]\n" + "".join(f"{toml(key)} = {toml(one)}\n" for key, one in table.items()), encoding="utf-8"
+    )
+    try:
+        (target,) = load_rules_file(load({"rules": path}, {})).targets
+        assert "url" not in repr(target)
+        filled = target.filled_url()
+    except SettingError as error:
+        assert error.found and error.expected and error.remedy
+    else:
+        assert "${SECRET}" not in filled or secret.find(b"${SECRET}") >= 0
+        if secret and "${SECRET}" in url and url != "${SECRET}":
+            assert unquote_to_bytes(filled.encode()).count(secret) >= 1
