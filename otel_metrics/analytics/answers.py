@@ -22,6 +22,7 @@ from otel_metrics.analytics.questions.corrections import LEAST_SAMPLES, correcti
 from otel_metrics.analytics.questions.cost import cost
 from otel_metrics.analytics.questions.document import Document
 from otel_metrics.analytics.questions.moderators import FLAG_PERCENT, LEAST_REVIEWS, WORDS_PER_MINUTE, moderators
+from otel_metrics.analytics.questions.over_time import compared, over_time
 from otel_metrics.analytics.questions.oversight import MOST_ROWS, oversight
 from otel_metrics.analytics.questions.safe_to_send import CONFIDENCE, LATEST, LEAST_DRAFTS, RISK_PERCENT, safe_to_send
 from otel_metrics.analytics.questions.stages import stages
@@ -58,6 +59,14 @@ class Answers:
         """The dashboard's first figures alone, without the sections of the single subjects: for who looks every second."""
         window = self._window(hours)
         return {**build_figures(self._engine, window), "alerts": self._alerts(window)}
+
+    def over_time(self, hours: float = 24) -> Document:
+        """Sessions and their end-to-end times step by step; see `analytics.questions.over_time`."""
+        return over_time(self._engine, self._window(hours))
+
+    def compared(self, hours: float = 24) -> Document:
+        """The dashboard's first figures, `now` and `before`: those of the window of the same length before this one."""
+        return compared(self._engine, self._window(hours))
 
     def alerts(self, hours: float = 24) -> list[Record]:
         """What is wrong now: the two alerts of the contract over the last `hours`, every other rule over its own window."""

@@ -1,0 +1,30 @@
+"""Owns which function makes the cards of which view, and what is shown where one can not."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from otel_metrics.delivery.page.card import Cards
+from otel_metrics.delivery.page.place import Place
+from otel_metrics.delivery.page.views.now import now
+from otel_metrics.delivery.page.views.overview import overview
+from otel_metrics.delivery.page.views.states import not_possible, without_figures
+from otel_metrics.errors import OtelMetricsError
+
+if TYPE_CHECKING:
+    from otel_metrics.delivery.page.feed import Feed
+
+_MAKERS: "dict[str, Callable[[Feed, Place], Cards]]" = {
+    "now": now,
+    "overview": overview,
+}
+
+
+def cards_of(feed: "Feed", place: Place) -> Cards:
+    """The cards of a place; never an error of ours, but what it says."""
+    instead = without_figures(feed)
+    if instead is not None:
+        return instead
+    try:
+        return _MAKERS[place.view](feed, place)
+    except OtelMetricsError as error:
+        return not_possible(str(error))
