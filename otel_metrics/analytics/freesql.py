@@ -8,11 +8,13 @@ from otel_metrics.errors import QueryError
 _REMEDY = "the views are listed by: SELECT view_name FROM duckdb_views() WHERE NOT internal"
 
 
-def run_query(engine: Engine, query: str) -> Rows:
+def run_query(engine: Engine, query: str, most: int | None = None) -> Rows:
     """Runs one SELECT (WITH, VALUES, FROM … included); `QueryError` for anything else and for what DuckDB does not accept.
 
+    Of the rows the first `most` are fetched.
+
     The engine has no access to files and can not be given any, and the memory of the answer is the caller's: a
-    hostile query needs a process with limits around it.
+    hostile query needs a process with limits around it, such as that of the page.
     """
     try:
         query.encode()
@@ -30,7 +32,7 @@ def run_query(engine: Engine, query: str) -> Rows:
         kind = "PRAGMA" if is_pragma else str(statements[0].type).rpartition(".")[2]
         raise QueryError(f"a statement of type {kind}", "one that only reads (SELECT, WITH, FROM)", _REMEDY)
     try:
-        return engine.run(query)
+        return engine.run(query, most=most)
     except duckdb.Error as error:
         raise QueryError(_first_line(error), "a query over the views", _REMEDY) from error
 
