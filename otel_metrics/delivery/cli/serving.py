@@ -28,7 +28,7 @@ def serve(
     from otel_metrics.delivery.page.feed import Feed
 
     settings = settings_for(database)
-    address = listen(host, port)
+    address = listen(host, port, settings.page_token)
 
     def ready() -> None:
         output_console().print(f"The page is at {address.link}", soft_wrap=True)

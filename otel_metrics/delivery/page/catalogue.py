@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING
 
 from otel_metrics.delivery.page.card import Cards
 from otel_metrics.delivery.page.place import Place
+from otel_metrics.delivery.page.views.alerts import alerts
+from otel_metrics.delivery.page.views.capacity import capacity
+from otel_metrics.delivery.page.views.corrections import corrections
+from otel_metrics.delivery.page.views.cost import cost
+from otel_metrics.delivery.page.views.moderators import moderators
 from otel_metrics.delivery.page.views.now import now
 from otel_metrics.delivery.page.views.overview import overview
+from otel_metrics.delivery.page.views.sessions import sessions
+from otel_metrics.delivery.page.views.sql import sql
 from otel_metrics.delivery.page.views.states import not_possible, without_figures
 from otel_metrics.errors import OtelMetricsError
 
@@ -16,6 +23,13 @@ if TYPE_CHECKING:
 _MAKERS: "dict[str, Callable[[Feed, Place], Cards]]" = {
     "now": now,
     "overview": overview,
+    "corrections": corrections,
+    "moderators": moderators,
+    "capacity": capacity,
+    "cost": cost,
+    "sessions": sessions,
+    "alerts": alerts,
+    "sql": sql,
 }
 
 

@@ -1,5 +1,6 @@
 """Owns how charts look: ECharts options whose colours are the page's own, so that dark and light need no new ones."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ def _steps(series: Sequence[Options], form: str) -> Options:
         return {}
     most = max((value for one in series for value in one["data"] if value is not None), default=0)
     step = next((one for one in _CLOCK_MS if most <= 5 * one), None)
-    return {} if step is None else {"interval": step}
+    return {} if step is None or not most else {"interval": step, "max": math.ceil(most / step) * step}
 
 
 def chart(

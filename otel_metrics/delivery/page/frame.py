@@ -1,6 +1,7 @@
 """Owns one open page in NiceGUI: its shell, its cards, which of them change, and where its user goes."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from nicegui.events import GenericEventArguments
 
 from otel_metrics._version import __version__
 from otel_metrics.delivery.page import shell
+from otel_metrics.delivery.page.acts import act
 from otel_metrics.delivery.page.card import Card, Cards
 from otel_metrics.delivery.page.catalogue import cards_of
 from otel_metrics.delivery.page.feed import Feed
@@ -29,6 +31,7 @@ class Page:
         self.is_seen = True
         self._cards: dict[str, _ShownCard] = {}
         self._problem = ""
+        self._answer: Card | None = None
         with ui.header(fixed=False).classes("top"):
             self._header = ui.html(shell.header(place), sanitize=False)
         self._heading = ui.html(shell.heading(place), sanitize=False)
@@ -36,6 +39,7 @@ class Page:
         with ui.element("footer"):
             ui.html(shell.footer(feed.settings.database, __version__), sanitize=False)
         ui.on("go", self._on_go)
+        ui.on("act", self._on_act)
         ui.on("seen", self._on_seen)
 
     async def begin(self, problem: str = "") -> None:
@@ -55,7 +59,7 @@ class Page:
             return
         cards = await self._feed.cards(cards_of, place)
         if place == self.place:
-            self._show(cards)
+            self._show([*cards, *([self._answer] if self._answer else [])])
 
     def _show(self, cards: Cards) -> None:
         if list(self._cards) == [one.name for one in cards] and all(self._cards[one.name].takes(one) for one in cards):
@@ -69,7 +73,7 @@ class Page:
     async def _on_go(self, event: GenericEventArguments) -> None:
         url = str(event.args)[:50_000]
         try:
-            self.place, self._problem = place_of(url), ""
+            self.place, self._problem, self._answer = place_of(url), "", None
         except OtelMetricsError as error:
             self._problem = str(error)
         self._header.content = shell.header(self.place)
@@ -77,6 +81,13 @@ class Page:
         ui.page_title(f"{VIEWS[self.place.view]} – otel-metrics")
         await self.refresh()
         ui.run_javascript("otelArrived()")
+
+    async def _on_act(self, event: GenericEventArguments) -> None:
+        given = {str(name): str(value) for name, value in event.args.items()} if isinstance(event.args, dict) else {}
+        place, answer = await act(self._feed, self.place, given)
+        self.place, self._answer = place, answer
+        await self.refresh()
+        ui.run_javascript(f"otelAnswered({json.dumps(self.place.url)})")
 
     def _on_seen(self, event: GenericEventArguments) -> None:
         self.is_seen = bool(event.args)

@@ -16,7 +16,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def tag(name: str, *children: Child, **attributes: str | float | bool | None) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: str | float | bool | None) -> Markup:
     """An element. Children that are no `Markup` are escaped; `class_` is `class`, `aria_label` is `aria-label`."""
     given = "".join(_attribute(key, value) for key, value in attributes.items())
     inside = "" if name in _EMPTY else f"{join(children)}</{name}>"
@@ -32,6 +32,11 @@ def join(children: Child) -> Markup:
     if isinstance(children, str | int | float):
         return Markup(escape(clean(children)))
     return Markup("".join(join(child) for child in children))
+
+
+def multiline(text: str) -> Markup:
+    """Text whose lines stay lines."""
+    return Markup("\n".join(join(line) for line in text.split("\n")))
 
 
 def _attribute(key: str, value: str | float | bool | None) -> str:

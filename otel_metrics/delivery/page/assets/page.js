@@ -26,6 +26,11 @@
     window.scrollTo(0, 0);
     document.getElementById("content")?.focus({ preventScroll: true });
   };
+  window.otelAnswered = (url) => {
+    history.replaceState({}, "", url);
+    document.getElementById("card-answer")?.scrollIntoView({ block: "nearest" });
+    for (const button of document.querySelectorAll("form[data-act] button[disabled]")) button.disabled = false;
+  };
   addEventListener("popstate", () => emitEvent("go", here()));
 
   document.addEventListener("click", (event) => {
@@ -52,6 +57,8 @@
       go(form.getAttribute("action") + (given.size ? "?" + given : ""));
     } else if (form.dataset.act !== undefined) {
       event.preventDefault();
+      const button = form.querySelector("button[type=submit]");
+      if (button) button.disabled = true;
       emitEvent("act", { what: form.dataset.act, ...Object.fromEntries(new FormData(form)) });
     }
   });

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from otel_metrics.delivery.page.card import Card, Cards
 from otel_metrics.delivery.page.figures import notice
-from otel_metrics.delivery.page.markup import Markup, join, tag
+from otel_metrics.delivery.page.markup import Markup, join, multiline, tag
 
 if TYPE_CHECKING:
     from otel_metrics.delivery.page.feed import Feed
@@ -48,6 +48,6 @@ def _beginning(feed: "Feed") -> Markup:
         [
             tag("p", "There is no store at ", tag("code", str(feed.settings.database)), " yet. This page fills by itself as soon as there is one."),
             tag("p", "A bot in the small, to look at:"), tag("pre", f"otel-metrics demo --database {database}", tabindex=0),
-            tag("p", "Or your own bot:"), tag("pre", bot, tabindex=0),
+            tag("p", "Or your own bot:"), tag("pre", multiline(bot), tabindex=0),
         ]
     )  # fmt: skip
