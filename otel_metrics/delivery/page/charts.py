@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 Options = dict[str, Any]
-_TEXT = {"color": "var(--quiet)", "fontFamily": "inherit", "fontSize": 11}
+_FONT = "system-ui, sans-serif"  # room is measured with it: one that is inherited can not be measured
+_TEXT = {"color": "var(--quiet)", "fontFamily": _FONT, "fontSize": 11}
 _DURATION = (
     "v => v == null ? '–' : v < 1000 ? Math.round(v) + 'ms' : v < 60000 ? +(v / 1000).toFixed(1) + 's' : "
     "v < 3600000 ? Math.round(v / 60000) + 'min' : +(v / 3600000).toFixed(1) + 'h'"
 )
 _COUNT = "v => v == null ? '–' : Number(v).toLocaleString('en')"
-_PERCENT = "v => v == null ? '–' : Number(v).toFixed(1) + '%'"
-_MONEY = "v => v == null ? '–' : Number(v).toPrecision(3)"
+_PERCENT = "v => v == null ? '–' : +Number(v).toFixed(1) + '%'"
+_MONEY = "v => v == null ? '–' : +Number(v).toPrecision(3)"
 FORMS = {"ms": _DURATION, "count": _COUNT, "percent": _PERCENT, "money": _MONEY}
 _CLOCK_MS = (
     1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000,
@@ -62,7 +63,7 @@ def chart(
         "splitLine": {"lineStyle": {"color": "var(--line)"}},
     }  # fmt: skip
     return {
-        "animation": False, "color": COLORS, "textStyle": {"fontFamily": "inherit"},
+        "animation": False, "color": COLORS, "textStyle": {"fontFamily": _FONT},
         "grid": {"left": 6, "right": 14, "top": 34 if len(series) > 1 else 12, "bottom": 4, "containLabel": True},
         "legend": {"show": len(series) > 1, "top": 0, "left": 0, "itemWidth": 14, "itemHeight": 8, "textStyle": _TEXT},
         "tooltip": {

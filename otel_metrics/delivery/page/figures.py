@@ -1,12 +1,17 @@
 """Owns the parts that views are made of: tiles, tables, bars, notices and links, as accessible HTML."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import unescape
 
 from otel_metrics.delivery.cli.numbers import NONE, moment, percent
 from otel_metrics.delivery.page.markup import Child, Markup, join, tag
 from otel_metrics.delivery.page.place import Place
+
+_TAG = re.compile(r"<[^>]*>")
+_MOST_LARGE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,14 @@ def _tile(one: Tile) -> Markup:
     return tag(
         "div",
         tag("dt", one.title),
-        tag("dd", one.value, id=f"figure-{one.name}", class_="value"),
+        tag("dd", one.value, id=f"figure-{one.name}", class_="value long" if _is_long(one.value) else "value"),
         tag("dd", _change(one), one.note, class_="note") if one.note or one.change is not None else None,
         class_=f"tile {one.tone}".strip(),
     )
+
+
+def _is_long(value: Child) -> bool:
+    return isinstance(value, str) and len(unescape(_TAG.sub("", value))) > _MOST_LARGE
 
 
 def _change(one: Tile) -> Markup | None:
@@ -68,7 +77,7 @@ def table(
         tag("tr", [_cell(columns[place], cell, first=place == 0) for place, cell in enumerate(row)]) for row in rows
     ]
     if not body:
-        return tag("p", empty, class_="empty", id=f"table-{name}")
+        return tag("p", _named(empty), class_="empty", id=f"table-{name}")
     heads = tag("tr", [tag("th", one.title, scope="col", class_="number" if one.number else None) for one in columns])
     whole = tag(
         "table", tag("caption", caption, class_="unseen"), tag("thead", heads), tag("tbody", body), id=f"table-{name}"

@@ -1,10 +1,16 @@
 """The live page against who should not see or steer it, over real HTTP."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.page import Served, serving
+
+from otel_metrics.delivery.page.sql_process import Limits, SqlAnswer, run_limited
+from otel_metrics.errors import QueryError
+from otel_metrics.settings import Settings, load
 
 _SOCKET = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 _UPGRADE = {
@@ -148,3 +154,73 @@ def test_the_page_names_no_other_host(local: Served):
     text = local.ask("/").text.replace("http://www.w3.org", "")
     assert "https://" not in text
     assert "http://" not in text.replace(f"http://127.0.0.1:{local.port}", "")
+
+
+@pytest.fixture(scope="module")
+def store(demo_folder: Path) -> Settings:
+    """The store that queries go to."""
+    return load({"database": demo_folder / "metrics.db", "log_file": demo_folder / "metrics.jsonl"}, {})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM sessions", "COPY sessions TO 'stolen.csv'", "ATTACH 'metrics.db' AS other", "CREATE TABLE mine (a INT)",
+        "SET memory_limit = '9GB'", "PRAGMA enable_profiling", "INSTALL httpfs", "EXPORT DATABASE 'stolen'", "SELECT 1; SELECT 2",
+        "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM read_text('/etc/passwd')", "FROM '/etc/passwd'",
+        "SELECT * FROM glob('/etc/*')", "SELECT * FROM read_blob('metrics.db')", "SELECT getenv('METRICS_ID_KEY')",
+        "SELECT * FROM read_csv('http://127.0.0.1:1/x')",
+    ],
+)  # fmt: skip
+def test_sql_neither_writes_nor_reads_files(store: Settings, query: str):
+    """A query that writes, changes settings, reads a file or talks to a network is refused."""
+    before = sorted(store.database.parent.iterdir())
+    with pytest.raises(QueryError) as refused:
+        run_limited(store, query)
+    assert "root:" not in str(refused.value)
+    assert sorted(store.database.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT repeat('x', 2000000000)", "SELECT list(range) FROM range(1000000000)",
+        "SELECT string_agg(repeat('x', 1000000), '') FROM range(10000)",
+        "SELECT count(DISTINCT a.range * b.range) FROM range(100000) AS a, range(100000) AS b",
+    ],
+)  # fmt: skip
+def test_sql_gets_no_more_memory_than_it_may_have(store: Settings, query: str):
+    """A query that would fill the memory ends with a word about it, and nothing is written to the disk instead."""
+    with pytest.raises(QueryError, match=r"(?i)memory"):
+        run_limited(store, query)
+
+
+def test_sql_ends_in_time(store: Settings):
+    """A query that would run for hours is ended with its process."""
+    with pytest.raises(QueryError, match="longer than 2 s"):
+        run_limited(store, "SELECT count(*) FROM range(1000000000000)", Limits(seconds=2.0))
+
+
+def test_sql_gives_a_bounded_answer(store: Settings):
+    """Of many rows, and of long texts, only so much comes to the page, and it is said that there is more."""
+    answer = run_limited(store, "SELECT repeat('x', 100000) FROM range(5000)")
+    assert len(answer.rows) == 1000
+    assert answer.more
+    assert all(len(row[0]) == 2000 for row in answer.rows)
+    assert run_limited(store, "SELECT 42 AS answer") == SqlAnswer(["answer"], [True], [["42"]], more=False)
+
+
+def test_the_query_s_process_knows_no_key(store: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Keys and tokens in the environment of `serve` do not reach the process that runs strangers' queries."""
+    given: list[dict[str, str]] = []
+    real = subprocess.run
+
+    def noted(*arguments: Any, **more: Any) -> Any:
+        given.append(more["env"])
+        return real(*arguments, **more)
+
+    monkeypatch.setenv("METRICS_ID_KEY", "a key that nobody may see")
+    monkeypatch.setattr(subprocess, "run", noted)
+    run_limited(store, "SELECT 1")
+    assert given
+    assert not [name for name in given[0] if name.startswith(("METRICS_", "OTEL_"))]

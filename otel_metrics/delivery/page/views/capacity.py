@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from otel_metrics.delivery.cli.numbers import NONE, count, duration, percent
+from otel_metrics.delivery.cli.numbers import NONE, count, duration, percent, tick
 from otel_metrics.delivery.page.card import Card, Cards
 from otel_metrics.delivery.page.figures import Column, Tile, sentences, table, tiles
 from otel_metrics.delivery.page.markup import Markup, join, tag
@@ -46,7 +46,7 @@ def _tiles(found: dict[str, Any]) -> Markup:
     return tiles(
         [
             Tile("waiting", "Waiting now", count(found["waiting"]), f"longest {duration(found['waiting_max_ms'])}"),
-            Tile("in_time", f"Picked up in {duration(found['target_wait_ms'])}", percent(None if share is None else 100 * share), f"the target is {percent(100 * found['target_share'])}"),
+            Tile("in_time", f"Picked up in {tick(found['target_wait_ms'])}", percent(None if share is None else 100 * share), f"the target is {percent(100 * found['target_share'])}"),
             Tile("wait_p50", "Half wait at most", duration(found["wait_p50_ms"]), f"nine of ten {duration(found['wait_p90_ms'])}"),
             Tile("handling", "Time for one draft", duration(found["handling_mean_ms"]), f"nine of ten {duration(found['handling_p90_ms'])}"),
             Tile("peak", "Busiest hour", found["peak_hour"] or NONE, _peak(found)),
@@ -65,7 +65,7 @@ def _peak(found: dict[str, Any]) -> str:
 def _target(found: dict[str, Any]) -> str:
     if not found["enough"]:
         return "There are too few reviews to plan people by."
-    return f"So that {percent(100 * found['target_share'])} wait at most {duration(found['target_wait_ms'])}."
+    return f"So that {percent(100 * found['target_share'])} wait at most {tick(found['target_wait_ms'])}."
 
 
 def _heat(name: str, caption: str, week: list[list[float | None]], note: str) -> Markup:

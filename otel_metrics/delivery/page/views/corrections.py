@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 100
 _NONE_YET = "No corrections in this time."
+_RATES = frozenset({"word_edit_rate", "character_edit_rate"})
 _VERDICTS = {"better": "good", "worse": "bad"}
 
 
@@ -190,5 +191,6 @@ def _edit_sizes(sizes: list[dict[str, Any]]) -> Markup:
             _rate(one["mean"]),
         )
         for one in sizes[:_MOST_ROWS]
+        if one["measure"] in _RATES
     ]
     return table("edit-size", "How much corrections change, by type and measure", columns, rows, _NONE_YET)

@@ -60,7 +60,7 @@ def _tiles(facts: dict[str, Any], zone: str) -> Markup:
         [
             Tile("state", "State", f"{sign} {word}"),
             Tile("took", "Took", duration(took_ms(facts, datetime.now(UTC))), "until now" if facts["outcome"] is None else ""),
-            Tile("began", "Began", at(facts["started_at"], zone, seconds=True), zone),
+            Tile("began", "Began", at(facts["started_at"], zone), zone),
             Tile("user", "User", str(facts["user_id"]), f"chat {facts['chat_id']}"),
             Tile("stages", "Stages", count(facts["stages"]), f"{count(facts['failed_stages'])} failed", tone="bad" if facts["failed_stages"] else ""),
         ]

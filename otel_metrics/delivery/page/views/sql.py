@@ -8,11 +8,12 @@ from otel_metrics.delivery.page.figures import Column, link, notice, table
 from otel_metrics.delivery.page.forms import acting_form
 from otel_metrics.delivery.page.markup import join, multiline, tag
 from otel_metrics.delivery.page.place import Place
-from otel_metrics.delivery.page.sql_process import SqlAnswer
+from otel_metrics.delivery.page.sql_process import Limits, SqlAnswer
 
 if TYPE_CHECKING:
     from otel_metrics.delivery.page.feed import Feed
 
+_LIMITS = Limits()
 _FIRST = "SELECT outcome, count(*) AS sessions\nFROM sessions\nGROUP BY outcome\nORDER BY sessions DESC"
 _EXAMPLES = {
     "Sessions by outcome": _FIRST,
@@ -35,7 +36,8 @@ def sql(feed: "Feed", place: Place) -> Cards:
         "ul", [tag("li", link(name, place.at("sql", q=one))) for name, one in _EXAMPLES.items()], class_="keys"
     )
     about = notice(
-        "Over sessions, processing_metrics, correction_metrics, spans, logs, system_metrics, running. It reads only, for at most 10 s, 500 MB and 1,000 rows."
+        "Over sessions, processing_metrics, correction_metrics, spans, logs, system_metrics, running. It reads only, "
+        f"for at most {_LIMITS.seconds:g} s, {_LIMITS.memory_bytes // 1_000_000} MB and {count(_LIMITS.rows)} rows."
     )
     return [Card("query", "Query", join([form, about, examples]))]
 
@@ -45,5 +47,5 @@ def answer_card(answer: SqlAnswer, took_s: float) -> Card:
     columns = [Column(name, number=number) for name, number in zip(answer.columns, answer.numbers, strict=True)]
     rows = table("answer", "What the query gave", columns, answer.rows, "No rows.")
     said = f"{count(len(answer.rows))} row{'' if len(answer.rows) == 1 else 's'} in {took_s:.1f} s"
-    more = ", and there are more: `otel-metrics sql` gives all" if answer.more else ""
+    more = ", and there are more: otel-metrics sql gives all" if answer.more else ""
     return Card("answer", "Answer", join([tag("p", f"{said}{more}", class_="empty", role="status"), rows]))
