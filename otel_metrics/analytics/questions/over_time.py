@@ -1,8 +1,7 @@
-"""Owns the question how a window went: sessions and their end-to-end times step by step, and the figures of the window before it."""
+"""Owns the question how a window went: sessions and their end-to-end times step by step."""
 
 from datetime import timedelta
 
-from otel_metrics.analytics.dashboard import build_figures
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.questions.document import Document, rows
 from otel_metrics.analytics.window import Window, aware
@@ -26,9 +25,3 @@ def over_time(engine: Engine, window: Window) -> Document:
         steps.append({**row, "step_at": aware(moment)})
         moment += timedelta(seconds=step_s)
     return {"step_s": step_s, "steps": steps}
-
-
-def compared(engine: Engine, window: Window) -> Document:
-    """`now` and `before`: the dashboard's first figures of a window, and of the one of the same length that ends where it begins."""
-    before = Window(window.since - (window.until - window.since), window.since)
-    return {"before": build_figures(engine, before), "now": build_figures(engine, window)}

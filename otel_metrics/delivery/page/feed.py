@@ -20,7 +20,8 @@ from otel_metrics.store.tables import MetricsStorage
 
 Answer = TypeVar("Answer")
 View = Callable[["Feed", Place], Cards]
-_OLDEST_S = 60.0
+_LEAST_OLD_S, _MOST_OLD_S, _PART = 30.0, 600.0, 720.0
+"""Where nothing is recorded, figures are asked for again when their window has moved by this part of it."""
 _REST = 9.0
 """A view whose figures took a second rests for nine: all of them together leave the processor to others."""
 _MOST_KEPT = 64
@@ -41,6 +42,7 @@ class _Kept:
     version: int
     made_at: float
     cost_s: float
+    oldest_s: float
 
 
 class Feed:
@@ -55,6 +57,7 @@ class Feed:
         self._seen: object = None
         self._shown: object = None
         self._kept: dict[tuple[str, float, tuple[tuple[str, str], ...]], _Kept] = {}
+        self._remembered: dict[tuple[str, float], tuple[float, Any]] = {}
         self._thread = ThreadPoolExecutor(1, "otel_metrics page")
         self._aside = ThreadPoolExecutor(1, "otel_metrics upkeep")
         self._next_look_at_rows = 0.0
@@ -75,6 +78,16 @@ class Feed:
             return kept.cards
         return await self.ask(lambda: self._make(key, view, place))
 
+    def remembered(self, name: str, hours: float, most_s: float, question: Callable[[], Answer]) -> Answer:
+        """An answer that changes slowly: asked for again when it is older than that. For who is in the feed's thread."""
+        known = self._remembered.get((name, hours))
+        if known is None or time.monotonic() - known[0] > most_s:
+            known = self._remembered[name, hours] = (time.monotonic(), question())
+        while len(self._remembered) > _MOST_KEPT:
+            del self._remembered[next(iter(self._remembered))]
+        answer: Answer = known[1]
+        return answer
+
     def forget(self) -> None:
         """Lets all cards be asked for anew: somebody has changed what they show."""
         self.version += 1
@@ -89,7 +102,7 @@ class Feed:
     def _may_stay(self, kept: _Kept) -> bool:
         age_s = time.monotonic() - kept.made_at
         if kept.version == self.version:
-            return age_s < max(_OLDEST_S, kept.cost_s * _REST)
+            return age_s < max(kept.oldest_s, kept.cost_s * _REST)
         return age_s < kept.cost_s * _REST
 
     def _make(self, key: Any, view: View, place: Place) -> Cards:
@@ -100,7 +113,7 @@ class Feed:
         cards = view(self, place)
         now = time.monotonic()
         self._kept.pop(key, None)
-        self._kept[key] = _Kept(cards, version, now, now - began)
+        self._kept[key] = _Kept(cards, version, now, now - began, _oldest_s(place))
         while len(self._kept) > _MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         return cards
@@ -157,6 +170,10 @@ class Feed:
         layout = self.storage.layout
         paths = [layout.database, layout.database.with_name(f"{layout.database.name}-wal")]
         return tuple(_stamp(path) for path in (*paths, *(layout.journal_files() if logs else ())))
+
+
+def _oldest_s(place: Place) -> float:
+    return min(_MOST_OLD_S, max(_LEAST_OLD_S, place.hours * 3600 / _PART))
 
 
 def _stamp(path: Path) -> tuple[int, int]:

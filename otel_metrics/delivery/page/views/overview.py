@@ -12,21 +12,23 @@ from otel_metrics.delivery.page.views.series import end_to_end, throughput
 if TYPE_CHECKING:
     from otel_metrics.delivery.page.feed import Feed
 
+_BEFORE_S = 300.0
 _LEAST_SHARE = 0.002
 _KINDS = {"working": "work", "waiting": "wait", "between": "rest"}
 
 
 def overview(feed: "Feed", place: Place) -> Cards:
     """Tiles with change, end-to-end percentiles, stage breakdown, bottleneck."""
-    both, course = feed.answers.compared(place.hours), feed.answers.over_time(place.hours)
-    stages = feed.answers.stages(place.hours)
+    found = feed.answers.overview(place.hours)
+    course, stages = found["over_time"], found["stages"]
+    before = feed.remembered("before", place.hours, _BEFORE_S, lambda: feed.answers.figures_before(place.hours))
     zone = feed.settings.timezone
     return [
-        Card("headline", "In short", _tiles(both["now"], both["before"], stages), quiet=True),
+        Card("headline", "In short", _tiles(found, before, stages), quiet=True),
         end_to_end(course, place, zone, span=7),
         Card("breakdown", "Waiting against working", _breakdown(stages), span=5),
         Card("bottleneck", "Bottleneck", sentences(stages["sentences"]), span=12),
-        Card("stages", "Stages", _stages(both["now"]["processing_by_stage"]), span=12),
+        Card("stages", "Stages", _stages(found["processing_by_stage"]), span=12),
         throughput(course, place, zone, span=12),
     ]
 
