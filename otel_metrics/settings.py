@@ -163,6 +163,12 @@ def _trace_url(value: object) -> str | None:
     return text
 
 
+def _token(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and re.fullmatch("[A-Za-z0-9._~-]{16,}", value)):
+        return value
+    raise ValueError
+
+
 def _currency(value: object) -> str:
     text = str(value).strip().upper()
     if not re.fullmatch("[A-Z]{3}", text):
@@ -253,7 +259,7 @@ OPTIONS: tuple[Option, ...] = (
         "where Jaeger, Tempo or another backend shows a trace: the page links each session to it",
     ),
     Option(
-        "page_token", "METRICS_PAGE_TOKEN", _key, "at least 16 characters",
+        "page_token", "METRICS_PAGE_TOKEN", _token, "at least 16 letters, digits, -, ., _ or ~",
         "the token of `serve` for other machines; without it each start makes a new one",
     ),
 )  # fmt: skip

@@ -42,7 +42,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "currency": (" eur ", "EUR"),
     "rules": ("my.rules.toml", Path("my.rules.toml")),
     "trace_url": (" http://localhost:16686/trace/{trace_id} ", "http://localhost:16686/trace/{trace_id}"),
-    "page_token": ("a token of mine, long", "a token of mine, long"),
+    "page_token": ("a-token-of-mine-that-is-long", "a-token-of-mine-that-is-long"),
 }
 BAD: dict[str, list[Any]] = {
     "database": ["", "  ", "/", 5, b"m.db", "a\0b", "a" * 5000],
@@ -74,7 +74,7 @@ BAD: dict[str, list[Any]] = {
     "currency": ["$", "EURO", "E1R"],
     "rules": ["", "/"],
     "trace_url": ["", "http://localhost:16686/", "javascript:{trace_id}", 'http://x/{trace_id}"onclick=', 5],
-    "page_token": ["", "short"],
+    "page_token": ["", "short", "a token with spaces in it", "a;token;that;ends;a;cookie"],
 }
 VARIABLES = {option.field: option.variable for option in OPTIONS}
 assert set(GOOD) == set(BAD) == set(VARIABLES) == {field.name for field in fields(Settings)}

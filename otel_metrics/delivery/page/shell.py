@@ -51,7 +51,6 @@ def footer(database: Path, version: str) -> Markup:
         "p",
         f"otel-metrics {version} · ",
         tag("code", str(database)),
-        " · ",
-        tag("span", keys, class_="hint"),
+        tag("span", f" · {keys}", class_="hint"),
         class_="foot",
     )

@@ -99,10 +99,18 @@
     }
   }
   setInterval(tick, 1000);
+  let current = null;
+  function bringIntoView() {
+    const link = document.querySelector(".views [aria-current]");
+    if (!link || link === current) return;
+    current = link;
+    const list = link.closest(".views");
+    list.scrollLeft = link.offsetLeft - list.offsetLeft - (list.clientWidth - link.offsetWidth) / 2;
+  }
   let planned = false;
   new MutationObserver(() => {
     if (planned) return;
     planned = true;
-    requestAnimationFrame(() => { planned = false; tick(); });
+    requestAnimationFrame(() => { planned = false; tick(); bringIntoView(); });
   }).observe(root, { childList: true, subtree: true });
 })();
