@@ -14,6 +14,7 @@ def serve(
     database: Database = None,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; others than this machine need the token that is printed.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65_535, help="The port; 0 takes any that is free.")] = 8321,
+    name: Annotated[list[str] | None, typer.Option(metavar="HOST[:PORT]", help="A name under which a proxy passes requests on; may be given again. The token is needed then.")] = None,
 ) -> None:  # fmt: skip
     """The live page in the browser: queue, figures, sessions, alerts; Ctrl-C ends it."""
     try:
@@ -28,7 +29,7 @@ def serve(
     from otel_metrics.delivery.page.feed import Feed
 
     settings = settings_for(database)
-    address = listen(host, port, settings.page_token)
+    address = listen(host, port, settings.page_token, name or ())
 
     def ready() -> None:
         output_console().print(f"The page is at {address.link}", soft_wrap=True)

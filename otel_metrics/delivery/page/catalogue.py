@@ -14,7 +14,7 @@ from otel_metrics.delivery.page.views.now import now
 from otel_metrics.delivery.page.views.overview import overview
 from otel_metrics.delivery.page.views.sessions import sessions
 from otel_metrics.delivery.page.views.sql import sql
-from otel_metrics.delivery.page.views.states import not_possible, without_figures
+from otel_metrics.delivery.page.views.states import held_up, not_possible, without_figures
 from otel_metrics.errors import OtelMetricsError
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def cards_of(feed: "Feed", place: Place) -> Cards:
     if instead is not None:
         return instead
     try:
-        return _MAKERS[place.view](feed, place)
+        cards = _MAKERS[place.view](feed, place)
     except OtelMetricsError as error:
-        return not_possible(str(error))
+        cards = not_possible(str(error))
+    except Exception as error:  # one view that fails, for want of memory say, must not end the others
+        cards = not_possible(f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}")
+    return [*held_up(feed), *cards]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import duckdb
+
 from otel_metrics.analytics.answers import Answers
 from otel_metrics.delivery.cli.desk import is_there
 from otel_metrics.delivery.page.card import Cards
@@ -128,7 +130,7 @@ class Feed:
             health = Health("damaged", str(error))
         except StoreNewer as error:
             health = Health("newer", str(error))
-        except (OtelMetricsError, OSError, sqlite3.Error) as error:
+        except (OtelMetricsError, OSError, sqlite3.Error, duckdb.Error) as error:
             health = Health("failed", str(error))
         shown = (self._files(logs=False), health)
         self._seen = seen

@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -117,8 +117,11 @@ class Address:
     link: str
 
 
-def listen(host: str, port: int, token: str | None = None) -> Address:
-    """Binds the address. One that others can reach needs a token: a new one, unless it is given."""
+def listen(host: str, port: int, token: str | None = None, names: Sequence[str] = ()) -> Address:
+    """Binds the address. One that others can reach needs a token: a new one, unless it is given.
+
+    `names`: under which a proxy passes requests on, with their ports where they have any; others can reach it then too.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(found[4][:2], family=found[0])
@@ -129,18 +132,18 @@ def listen(host: str, port: int, token: str | None = None) -> Address:
         ) from error  # fmt: skip
     bound = listener.getsockname()[1]
     address = ipaddress.ip_address(listener.getsockname()[0].partition("%")[0])
-    names = {host.lower(), str(address)}
+    own = {host.lower(), str(address)}
     if address.is_loopback or address.is_unspecified:
-        names |= {"localhost", "127.0.0.1", "::1"}
+        own |= {"localhost", "127.0.0.1", "::1"}
     if address.is_unspecified:
-        names |= {socket.gethostname().lower(), socket.getfqdn().lower(), *_own_addresses()}
-    names -= {"0.0.0.0", "::", ""}  # noqa: S104 - they are no names to ask for
-    hosts = {_bracketed(name) for name in names}
+        own |= {socket.gethostname().lower(), socket.getfqdn().lower(), *_own_addresses()}
+    own -= {"0.0.0.0", "::", ""}  # noqa: S104 - they are no names to ask for
+    hosts = {_bracketed(name) for name in own}
     doors = frozenset(f"{name}:{bound}" for name in hosts) | (hosts if bound == 80 else frozenset())
-    secret = None if address.is_loopback else token or secrets.token_urlsafe(24)
+    secret = None if address.is_loopback and not names else token or secrets.token_urlsafe(24)
     shown = "127.0.0.1" if address.is_unspecified else _bracketed(host)
     link = f"http://{shown}:{bound}/" + (f"?token={secret}" if secret else "")
-    return Address([listener], Doors(doors, secret), link)
+    return Address([listener], Doors(doors | {name.lower() for name in names}, secret), link)
 
 
 def _bracketed(name: str) -> str:

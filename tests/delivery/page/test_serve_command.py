@@ -74,3 +74,13 @@ def test_every_loopback_address_needs_no_token():
         for one in address.sockets:
             one.close()
         assert (address.doors.token is not None) is secret
+
+
+def test_a_name_of_a_proxy_is_let_in_with_the_token(tmp_path: Path):
+    """With --name the page opens under that name too, and needs the token although it listens to this machine only."""
+    with serving(tmp_path / "metrics.db", "--name", "metrics.example.org") as served:
+        key = f"Bearer {served.token}"
+        assert served.ask("/", host="metrics.example.org", authorization=key).status == 200
+        assert served.ask("/", host="metrics.example.org").status == 401
+        assert served.ask("/").status == 401
+        assert served.ask("/", host="other.example.org", authorization=key).status == 421

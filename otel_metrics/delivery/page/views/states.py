@@ -29,6 +29,13 @@ def without_figures(feed: "Feed") -> Cards | None:
     return [Card("state", _TITLES[health.state], notice(health.message, "bad"))]
 
 
+def held_up(feed: "Feed") -> Cards:
+    """What there is to say of a store that can be asked, though not all of it."""
+    return (
+        [Card("held-up", "Not everything is here", notice(feed.health.message, "bad"))] if feed.health.message else []
+    )
+
+
 def not_possible(message: str) -> Cards:
     """What a place gets that can not be shown."""
     return [Card("state", "This can not be shown", notice(message, "bad"))]
