@@ -15,7 +15,7 @@ import duckdb
 from otel_metrics.analytics.answers import Answers
 from otel_metrics.delivery.cli.desk import is_there
 from otel_metrics.delivery.page.card import Cards
-from otel_metrics.delivery.page.place import Place
+from otel_metrics.delivery.page.place import CALM, Place
 from otel_metrics.errors import OtelMetricsError, StoreDamaged, StoreError, StoreNewer
 from otel_metrics.settings import Settings
 from otel_metrics.store.tables import MetricsStorage
@@ -26,6 +26,7 @@ _LEAST_OLD_S, _MOST_OLD_S, _PART = 30.0, 600.0, 720.0
 """Where nothing is recorded, figures are asked for again when their window has moved by this part of it."""
 _REST = 9.0
 """A view whose figures took a second rests for nine: all of them together leave the processor to others."""
+_CALM_S = 60.0
 _MOST_KEPT = 64
 _LOOK_AT_ROWS_EVERY_S = 30.0
 
@@ -43,8 +44,8 @@ class _Kept:
     cards: Cards
     version: int
     made_at: float
-    cost_s: float
     oldest_s: float
+    rests_s: float
 
 
 class Feed:
@@ -104,8 +105,8 @@ class Feed:
     def _may_stay(self, kept: _Kept) -> bool:
         age_s = time.monotonic() - kept.made_at
         if kept.version == self.version:
-            return age_s < max(kept.oldest_s, kept.cost_s * _REST)
-        return age_s < kept.cost_s * _REST
+            return age_s < max(kept.oldest_s, kept.rests_s)
+        return age_s < kept.rests_s
 
     def _make(self, key: Any, view: View, place: Place) -> Cards:
         kept = self._kept.get(key)
@@ -115,7 +116,7 @@ class Feed:
         cards = view(self, place)
         now = time.monotonic()
         self._kept.pop(key, None)
-        self._kept[key] = _Kept(cards, version, now, now - began, _oldest_s(place))
+        self._kept[key] = _Kept(cards, version, now, _oldest_s(place), _rests_s(place, now - began))
         while len(self._kept) > _MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         return cards
@@ -176,6 +177,10 @@ class Feed:
 
 def _oldest_s(place: Place) -> float:
     return min(_MOST_OLD_S, max(_LEAST_OLD_S, place.hours * 3600 / _PART))
+
+
+def _rests_s(place: Place, cost_s: float) -> float:
+    return max(cost_s * _REST, _CALM_S if place.view in CALM else 0.0)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -17,6 +17,8 @@ VIEWS = {
     "alerts": "Alerts",
     "sql": "SQL",
 }
+CALM = frozenset({"corrections", "moderators", "capacity", "cost"})
+"""Views that say how things go and not what happens now: figures a minute old will do."""
 RANGES = {1.0: "1 h", 6.0: "6 h", 24.0: "24 h", 168.0: "7 d", 720.0: "30 d"}
 _MOST_HOURS = 24.0 * 366 * 10
 _MOST_WISHES, _MOST_TEXT = 20, 20_000
