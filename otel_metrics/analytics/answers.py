@@ -64,13 +64,10 @@ class Answers:
         """Sessions and their end-to-end times step by step; see `analytics.questions.over_time`."""
         return over_time(self._engine, self._window(hours))
 
-    def overview(self, hours: float = 24) -> Document:
-        """The dashboard's first figures, `over_time` and `stages`, all of one moment."""
+    def course(self, hours: float = 24) -> Document:
+        """The dashboard's first figures and `over_time`, of one moment."""
         window = self._window(hours)
-        return {
-            **build_figures(self._engine, window), "over_time": over_time(self._engine, window),
-            "stages": stages(self._engine, window, self._settings),
-        }  # fmt: skip
+        return {**build_figures(self._engine, window), "over_time": over_time(self._engine, window)}
 
     def figures_before(self, hours: float = 24) -> Document:
         """The dashboard's first figures of the window of the same length that ends where the last `hours` begin."""

@@ -27,6 +27,7 @@ _LEAST_OLD_S, _MOST_OLD_S, _PART = 30.0, 600.0, 720.0
 _REST = 9.0
 """A view whose figures took a second rests for nine: all of them together leave the processor to others."""
 _CALM_S = 60.0
+_CHEAP_S = 0.05
 _MOST_KEPT = 64
 _LOOK_AT_ROWS_EVERY_S = 30.0
 
@@ -82,19 +83,26 @@ class Feed:
         return await self.ask(lambda: self._make(key, view, place))
 
     def remembered(self, name: str, hours: float, most_s: float, question: Callable[[], Answer]) -> Answer:
-        """An answer that changes slowly: asked for again when it is older than that. For who is in the feed's thread."""
-        known = self._remembered.get((name, hours))
-        if known is None or time.monotonic() - known[0] > most_s:
-            known = self._remembered[name, hours] = (time.monotonic(), question())
+        """An answer that changes slowly: one that cost something is asked for again when it is older than `most_s`.
+
+        For who is in the feed's thread.
+        """
+        known, now = self._remembered.get((name, hours)), time.monotonic()
+        if known is not None and now < known[0]:
+            answer: Answer = known[1]
+            return answer
+        answer = question()
+        cost_s = time.monotonic() - now
+        self._remembered[name, hours] = (now + most_s if cost_s > _CHEAP_S else 0.0, answer)
         while len(self._remembered) > _MOST_KEPT:
             del self._remembered[next(iter(self._remembered))]
-        answer: Answer = known[1]
         return answer
 
     def forget(self) -> None:
         """Lets all cards be asked for anew: somebody has changed what they show."""
         self.version += 1
         self._kept.clear()
+        self._remembered.clear()
 
     def close(self) -> None:
         """Ends the threads and lets the memory go."""
@@ -180,7 +188,7 @@ def _oldest_s(place: Place) -> float:
 
 
 def _rests_s(place: Place, cost_s: float) -> float:
-    return max(cost_s * _REST, _CALM_S if place.view in CALM else 0.0)
+    return max(cost_s * _REST, _CALM_S if place.view in CALM and cost_s > _CHEAP_S else 0.0)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

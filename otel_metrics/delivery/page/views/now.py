@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from otel_metrics.delivery.page.feed import Feed
 
 _MOST_ROWS = 50
+_MOST_OLD_S = 60.0
 
 
 def now(feed: "Feed", place: Place) -> Cards:
     """The queue with ages, stages running, throughput, alerts."""
-    queue, alerts = feed.answers.queue(), feed.answers.alerts(place.hours)
-    course = feed.answers.over_time(place.hours)
+    queue = feed.answers.queue()
+    alerts = feed.remembered("alerts", place.hours, _MOST_OLD_S, lambda: feed.answers.alerts(place.hours))
+    course = feed.remembered("course", place.hours, _MOST_OLD_S, lambda: feed.answers.over_time(place.hours))
     return [
         Card("now", "Now", _tiles(queue, alerts, course, place), quiet=True),
         Card("alerts-now", "Alerts", firing(alerts, place), span=12),

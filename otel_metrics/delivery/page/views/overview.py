@@ -12,15 +12,16 @@ from otel_metrics.delivery.page.views.series import end_to_end, throughput
 if TYPE_CHECKING:
     from otel_metrics.delivery.page.feed import Feed
 
-_BEFORE_S = 300.0
+_BEFORE_S, _STAGES_S = 300.0, 60.0
 _LEAST_SHARE = 0.002
 _KINDS = {"working": "work", "waiting": "wait", "between": "rest"}
 
 
 def overview(feed: "Feed", place: Place) -> Cards:
     """Tiles with change, end-to-end percentiles, stage breakdown, bottleneck."""
-    found = feed.answers.overview(place.hours)
-    course, stages = found["over_time"], found["stages"]
+    found = feed.answers.course(place.hours)
+    course = found["over_time"]
+    stages = feed.remembered("stages", place.hours, _STAGES_S, lambda: feed.answers.stages(place.hours))
     before = feed.remembered("before", place.hours, _BEFORE_S, lambda: feed.answers.figures_before(place.hours))
     zone = feed.settings.timezone
     return [
