@@ -9,7 +9,8 @@ _FONT = "system-ui, sans-serif"  # room is measured with it: one that is inherit
 _TEXT = {"color": "var(--quiet)", "fontFamily": _FONT, "fontSize": 11}
 _DURATION = (
     "v => v == null ? '–' : v < 1000 ? Math.round(v) + 'ms' : v < 60000 ? +(v / 1000).toFixed(1) + 's' : "
-    "v < 3600000 ? Math.round(v / 60000) + 'min' : +(v / 3600000).toFixed(1) + 'h'"
+    "v < 3600000 ? Math.round(v / 60000) + 'min' : Math.floor(v / 3600000) + 'h' + "
+    "(v % 3600000 >= 60000 ? String(Math.floor(v % 3600000 / 60000)).padStart(2, '0') + 'm' : '')"
 )
 _COUNT = "v => v == null ? '–' : Number(v).toLocaleString('en')"
 _PERCENT = "v => v == null ? '–' : +Number(v).toFixed(1) + '%'"
@@ -26,7 +27,7 @@ def line(name: str, values: Sequence[float | None], place: int = 0, *, area: boo
     """A line of a chart over time; None is a gap."""
     color = COLORS[place % len(COLORS)]
     return {
-        "name": name, "type": "line", "data": list(values), "showSymbol": len(values) < 3, "symbolSize": 5, "smooth": 0.2,
+        "name": name, "type": "line", "data": list(values), "showSymbol": len(values) < 3, "symbolSize": 5, "smooth": 0.15, "smoothMonotone": "x",
         "lineStyle": {"width": 2, "color": color}, "itemStyle": {"color": color}, "connectNulls": True,
         **({"areaStyle": {"color": color, "opacity": 0.12}} if area else {}),
     }  # fmt: skip
