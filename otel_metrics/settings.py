@@ -47,6 +47,8 @@ class Settings:
     speech_minute_rate: float | None = None
     currency: str = "USD"
     rules: Path | None = None
+    trace_url: str | None = None
+    page_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,21 @@ def _key(value: object) -> str | None:
     return text
 
 
+def _trace_url(value: object) -> str | None:
+    if value is None:
+        return None
+    text = str(value).strip()
+    if not re.fullmatch(r"https?://[^\s\"'<>]+", text) or "{trace_id}" not in text:
+        raise ValueError
+    return text
+
+
+def _token(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and re.fullmatch("[A-Za-z0-9._~-]{16,}", value)):
+        return value
+    raise ValueError
+
+
 def _currency(value: object) -> str:
     text = str(value).strip().upper()
     if not re.fullmatch("[A-Z]{3}", text):
@@ -237,8 +254,17 @@ OPTIONS: tuple[Option, ...] = (
         "rules", "METRICS_RULES", _path, "the path of a file",
         "the TOML file of alert rules; without it `metrics.rules.toml` beside the database, if it is there",
     ),
+    Option(
+        "trace_url", "METRICS_TRACE_URL", _trace_url, "a URL that begins with http:// or https:// and holds {trace_id}",
+        "where Jaeger, Tempo or another backend shows a trace: the page links each session to it",
+    ),
+    Option(
+        "page_token", "METRICS_PAGE_TOKEN", _token, "at least 16 letters, digits, -, ., _ or ~",
+        "the token of `serve` for other machines; without it each start makes a new one",
+    ),
 )  # fmt: skip
 
+_SECRET = {"id_key", "page_token"}
 _BY_FIELD = {option.field: option for option in OPTIONS}
 assert [option.field for option in OPTIONS] == [field.name for field in fields(Settings)]
 
@@ -293,6 +319,6 @@ def _read(option: Option, value: object, name: str) -> object:
     try:
         return option.parse(value)
     except (ValueError, OverflowError, OSError, RuntimeError) as error:  # RuntimeError: `~` of a user that is not there
-        shown = "(hidden)" if option.field == "id_key" else repr(value)
+        shown = "(hidden)" if option.field in _SECRET else repr(value)
         remedy = f"set {option.variable} or configure({option.field}=…) to such a value"
         raise SettingError(f"{name}={shown} is not usable", option.expected, remedy) from error

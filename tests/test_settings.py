@@ -41,6 +41,8 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "speech_minute_rate": (0, 0.0),
     "currency": (" eur ", "EUR"),
     "rules": ("my.rules.toml", Path("my.rules.toml")),
+    "trace_url": (" http://localhost:16686/trace/{trace_id} ", "http://localhost:16686/trace/{trace_id}"),
+    "page_token": ("a-token-of-mine-that-is-long", "a-token-of-mine-that-is-long"),
 }
 BAD: dict[str, list[Any]] = {
     "database": ["", "  ", "/", 5, b"m.db", "a\0b", "a" * 5000],
@@ -71,6 +73,8 @@ BAD: dict[str, list[Any]] = {
     "speech_minute_rate": [-0.01, "nan", True],
     "currency": ["$", "EURO", "E1R"],
     "rules": ["", "/"],
+    "trace_url": ["", "http://localhost:16686/", "javascript:{trace_id}", 'http://x/{trace_id}"onclick=', 5],
+    "page_token": ["", "short", "a token with spaces in it", "a;token;that;ends;a;cookie"],
 }
 VARIABLES = {option.field: option.variable for option in OPTIONS}
 assert set(GOOD) == set(BAD) == set(VARIABLES) == {field.name for field in fields(Settings)}
@@ -101,7 +105,7 @@ def test_configure_refuses_a_bad_value(name: str, value: Any) -> None:
     assert name in message
     assert "expected" in message
     assert VARIABLES[name] in message
-    assert (repr(value) in message) is (name != "id_key")
+    assert (repr(value) in message) is (name not in {"id_key", "page_token"})
     assert isinstance(caught.value, ValueError)
 
 

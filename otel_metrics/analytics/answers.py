@@ -25,6 +25,7 @@ from otel_metrics.analytics.questions.cost import cost
 from otel_metrics.analytics.questions.course import course
 from otel_metrics.analytics.questions.document import Document
 from otel_metrics.analytics.questions.moderators import FLAG_PERCENT, LEAST_REVIEWS, WORDS_PER_MINUTE, moderators
+from otel_metrics.analytics.questions.over_time import over_time
 from otel_metrics.analytics.questions.oversight import MOST_ROWS, oversight
 from otel_metrics.analytics.questions.safe_to_send import CONFIDENCE, LATEST, LEAST_DRAFTS, RISK_PERCENT, safe_to_send
 from otel_metrics.analytics.questions.stages import stages
@@ -65,6 +66,20 @@ class Answers:
         """The dashboard's first figures alone, without the sections of the single subjects: for who looks every second."""
         window = self._window(hours)
         return {**build_figures(self._engine, window), "alerts": self._alerts(window)}
+
+    def over_time(self, hours: float = 24) -> Document:
+        """Sessions and their end-to-end times step by step; see `analytics.questions.over_time`."""
+        return over_time(self._engine, self._window(hours))
+
+    def overview(self, hours: float = 24) -> Document:
+        """The dashboard's first figures and `over_time`, of one moment."""
+        window = self._window(hours)
+        return {**build_figures(self._engine, window), "over_time": over_time(self._engine, window)}
+
+    def figures_before(self, hours: float = 24) -> Document:
+        """The dashboard's first figures of the window of the same length that ends where the last `hours` begin."""
+        window = self._window(hours)
+        return build_figures(self._engine, Window(window.since - (window.until - window.since), window.since))
 
     def alerts(self, hours: float = 24) -> list[Record]:
         """What is wrong now: the two alerts of the contract over the last `hours`, every other rule over its own window."""

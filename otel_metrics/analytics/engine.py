@@ -45,15 +45,17 @@ class Engine:
     It can open the files of the segments and no other ones; where the manifest changes, another DuckDB is made.
     """
 
-    def __init__(self, storage: MetricsStorage | None) -> None:
+    def __init__(self, storage: MetricsStorage | None, memory_bytes: int | None = None) -> None:
+        """`memory_bytes`: what everything together may use; then nothing goes to the disk instead."""
         self._storage = storage
+        self._memory_bytes = memory_bytes
         self._mutex = threading.RLock()
         self._seq = 0
         self._deletions = 0
         self._manifest = (0, 0)
         self._segments: list[Segment] = []
         self._faults: list[str] = []
-        self.connection, _ = _opened([], None)
+        self.connection, _ = _opened([], None, memory_bytes)
         self._drawn = DrawnTables(self.connection)
 
     def refresh(self, progress: Progress | None = None) -> None:
@@ -97,7 +99,7 @@ class Engine:
     def _follow_manifest(self, layout: StoreLayout, segments: list[Segment]) -> None:
         """Another DuckDB over the segments that there are now: one that is open can not be given further files."""
         before = self.connection
-        self.connection, self._faults = _opened(segments, layout)
+        self.connection, self._faults = _opened(segments, layout, self._memory_bytes)
         self._drawn = DrawnTables(self.connection)
         self._segments = segments
         before.close()
@@ -110,7 +112,12 @@ class Engine:
 
     def run(self, statement: str, parameters: dict[str, Any] | None = None) -> Rows:
         """Runs one statement of ours; `$name` are its parameters. `StoreDamaged` where a segment can not be read."""
-        rows: Rows = self._asked(lambda: self._run(statement, parameters))
+        rows: Rows = self._asked(lambda: self._run(statement, parameters or {}))
+        return rows
+
+    def run_free(self, query: str, most: int | None = None) -> Rows:
+        """Runs a statement of somebody else's, who names no drawn tables; of the rows the first `most`."""
+        rows: Rows = self._asked(lambda: self._fetch(query, {}, most))
         return rows
 
     def hand_over(self, statement: str, take: Callable[[Any], Any]) -> Any:
@@ -151,12 +158,14 @@ class Engine:
             for fault in missing_or_broken(self._storage.layout, own).values():
                 raise StoreDamaged(fault, "a sound Parquet file", REPAIR)
 
-    def _run(self, statement: str, parameters: dict[str, Any] | None) -> Rows:
-        given = parameters or {}
+    def _run(self, statement: str, given: dict[str, Any]) -> Rows:
         self._drawn.draw(statement, given)
-        own = {name: given[name] for name in parameters_of(statement) if name in given}
-        cursor = self.connection.execute(statement, own)
-        return Rows([column[0] for column in cursor.description or ()], cursor.fetchall())
+        return self._fetch(statement, {name: given[name] for name in parameters_of(statement) if name in given}, None)
+
+    def _fetch(self, statement: str, parameters: dict[str, Any], most: int | None) -> Rows:
+        cursor = self.connection.execute(statement, parameters)
+        rows = cursor.fetchall() if most is None else cursor.fetchmany(most)
+        return Rows([column[0] for column in cursor.description or ()], rows)
 
     def _fault_behind(self, error: duckdb.Error) -> str:
         """What is wrong with a segment, where that may be why; DuckDB does not always name the file."""
@@ -187,7 +196,9 @@ def _memory_bytes() -> int:
     return min(_MOST_MEMORY_BYTES, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
 
 
-def _opened(segments: Sequence[Segment], layout: StoreLayout | None) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
+def _opened(
+    segments: Sequence[Segment], layout: StoreLayout | None, memory_bytes: int | None
+) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     """A DuckDB with empty hot tables and the views over them and these segments, which can open no other file.
 
     Also what is wrong with segments: the tables that they are of can not be asked, the others can.
@@ -198,7 +209,11 @@ def _opened(segments: Sequence[Segment], layout: StoreLayout | None) -> tuple[du
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute("SET enable_progress_bar = false")  # it would go to standard output, into the JSON there
-    if layout and segments:  # a large store must not take all of a small machine: what does not fit goes to the disk
+    if memory_bytes is not None:
+        connection.execute(f"SET memory_limit = '{memory_bytes}B'")
+        connection.execute("SET temp_directory = ''")
+        connection.execute("SET threads = 2")
+    elif layout and segments:  # a large store must not take all of a small machine: what does not fit goes to the disk
         connection.execute(f"SET memory_limit = '{_memory_bytes()}B'")
         connection.execute(f"SET temp_directory = {quoted(spill_folder(layout))}")
     create_tables(connection)

@@ -12,15 +12,17 @@ from otel_metrics.errors import QueryError
 _REMEDY = "the views are listed by: SELECT view_name FROM duckdb_views() WHERE NOT internal"
 
 
-def run_query(engine: Engine, query: str) -> Rows:
+def run_query(engine: Engine, query: str, most: int | None = None) -> Rows:
     """Runs one SELECT (WITH, VALUES, FROM … included); `QueryError` for anything else and for what DuckDB does not accept.
 
+    Of the rows the first `most` are fetched.
+
     The engine has no access to files and can not be given any, and the memory of the answer is the caller's: a
-    hostile query needs a process with limits around it.
+    hostile query needs a process with limits around it, such as that of the page.
     """
     _check(engine, query)
     with _in_our_words():
-        return engine.run(query)
+        return engine.run_free(query, most)
 
 
 def handing_over(engine: Engine, query: str, take: Callable[[Any], Any]) -> Any:

@@ -18,6 +18,7 @@ from otel_metrics.delivery.cli.questions.safe_to_send import safe_to_send
 from otel_metrics.delivery.cli.questions.stages import stages
 from otel_metrics.delivery.cli.questions.system import system
 from otel_metrics.delivery.cli.questions.users import users
+from otel_metrics.delivery.cli.serving import serve
 
 app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,7 +47,7 @@ def start(
 
 for panel, commands in {
     "Begin": (begin.demo,),
-    "Ask": (asking.dashboard, asking.sessions, asking.session, asking.queue, asking.sql, watch),
+    "Ask": (asking.dashboard, asking.sessions, asking.session, asking.queue, asking.sql, watch, serve),
     "Understand": (
         stages,
         corrections,

@@ -1,0 +1,83 @@
+"""The live page as tests open it: `otel-metrics serve` in a process of its own, and plain HTTP to it."""
+
+import contextlib
+import http.client
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from support.processes import environment
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running page: its link with the token, its port, its process."""
+
+    link: str
+    process: subprocess.Popen[str]
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.link).port
+        assert port is not None
+        return port
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def token(self) -> str:
+        return urlsplit(self.link).query.removeprefix("token=")
+
+    def ask(self, path: str, method: str = "GET", body: str | None = None, **headers: str) -> Reply:
+        """One request; `Host` is the page's own unless `host` says another, and `_` in names is `-`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        given = {"host": f"127.0.0.1:{self.port}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        with contextlib.closing(connection):
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in given.items():
+                connection.putheader(name, value)
+            data = (body or "").encode()
+            if body is not None:
+                connection.putheader("content-length", str(len(data)))
+            connection.endheaders(data or None)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Reply(answer.status, found, answer.read().decode("utf-8", "replace"))
+
+
+@contextlib.contextmanager
+def serving(database: Path, *arguments: str, **variables: str) -> Iterator[Served]:
+    """Serves a store on a free port until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "otel_metrics", "serve", "--database", str(database), "--port", "0", *arguments],
+        cwd=database.parent, env=environment(database.parent, **variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        link = next((word for word in said.split() if word.startswith("http")), "")
+        assert link, f"{said}{process.stderr.read() if process.stderr else ''}"
+        yield Served(link, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
