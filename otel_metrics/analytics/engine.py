@@ -142,6 +142,10 @@ class Engine:
         """What DuckDB raises over a segment that it can not read is `StoreDamaged`, with the file's name."""
         try:
             yield
+        except RuntimeError as error:
+            if str(error) == "Query interrupted":  # DuckDB's words for Ctrl-C, which others have their own ways with
+                raise KeyboardInterrupt from error
+            raise
         except duckdb.Error as error:
             fault = self._fault_behind(error)
             if not fault:
