@@ -1,6 +1,7 @@
 """The review: a wait that is told once, the moderator's time, and what each verdict leaves in the store."""
 
 import asyncio
+import json
 import threading
 
 import pytest
@@ -349,3 +350,20 @@ def test_a_stepping_clock_is_all_that_a_test_needs(tmp_path):
     with temporary_service(tmp_path, clock=clock) as service:
         item = made(service, clock)
         assert '"since":"2030-01-01T00:00:00.000000Z"' in str(item)
+
+
+@pytest.mark.parametrize("verdict", [("edit", "At ten"), ("reject",)])
+def test_metadata_may_be_named_like_a_parameter(service, clock, verdict):
+    """What an item was told under the name of a parameter stays metadata; the verdict is recorded all the same."""
+    told = {
+        "retry_count": 3, "admin_satisfaction": 2, "correction_type": "x", "original_text": "y", "session_id": "s",
+        "processing_time_ms": 7, "admin_user_id": 5, "corrected_text": "z",
+    }  # fmt: skip
+    item = ModerationItem.from_string(json.dumps({**json.loads(str(made(service, clock))), "metadata": told}))
+    name, *arguments = verdict
+    with item.review(901) as review:
+        clock.advance(30)
+        getattr(review, name)(*arguments)
+    row = only_row(service, "correction_metrics")
+    assert (row["admin_user_id"], row["retry_count"], row["processing_time_ms"]) == (901, 0, 30_000)
+    assert row["metadata"] == told
