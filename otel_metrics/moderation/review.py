@@ -50,6 +50,7 @@ class Review:
         kit = get_metrics_service().kit
         number, _ = as_integer_id(self._moderator)
         facts = self._facts
+        self.decision = None
         try:
             take(kit, facts)
         except Exception as error:

@@ -367,3 +367,19 @@ def test_metadata_may_be_named_like_a_parameter(service, clock, verdict):
     row = only_row(service, "correction_metrics")
     assert (row["admin_user_id"], row["retry_count"], row["processing_time_ms"]) == (901, 0, 30_000)
     assert row["metadata"] == told
+
+
+def test_a_review_that_is_entered_again_begins_anew(service, clock):
+    """A second `with` over one object is another review: its verdict counts, whatever the first one decided."""
+    item = made(service, clock)
+    review = item.review(901)
+    with review:
+        review.escalate()
+    clock.advance(60)
+    with review:
+        assert review.decision is None
+    with review:
+        review.approve()
+    assert item.decision == "approved"
+    told = [row["metadata"]["decision"] for row in rows(service, "processing_metrics", "stage = 'admin_review'")]
+    assert sorted(told) == ["approved", "escalated", "unfinished"]
