@@ -5,6 +5,7 @@ import json
 import threading
 
 import pytest
+from opentelemetry.context import get_current
 from support.stores import count, only_row, rows
 from support.tiers import move_to_segments
 
@@ -383,3 +384,43 @@ def test_a_review_that_is_entered_again_begins_anew(service, clock):
     assert item.decision == "approved"
     told = [row["metadata"]["decision"] for row in rows(service, "processing_metrics", "stage = 'admin_review'")]
     assert sorted(told) == ["approved", "escalated", "unfinished"]
+
+
+def test_a_verdict_in_a_task_of_its_own(service, clock, caplog):
+    """Who asks under a time limit decides in another task: nothing is logged, and after the `with` the review is over."""
+    item = made(service, clock)
+
+    async def ask(review):
+        review.approve()
+
+    async def bot():
+        before = get_current()
+        async with item.review(901) as review:
+            await asyncio.create_task(ask(review))
+            clock.advance(60)
+        assert get_current() is before
+
+    asyncio.run(bot())
+    assert caplog.messages == []
+    assert stages(service) == [("moderation_queue", HOURS), ("admin_review", 0)]
+
+
+def test_work_on_a_correction_in_a_task_of_its_own(service, clock, caplog):
+    """The moderator's own time ends with the first timer, also in another task; the review is left with its `with`."""
+    item = made(service, clock)
+
+    async def work(review):
+        async with review.timer("voice_transcription"):
+            clock.advance(2)
+
+    async def bot():
+        before = get_current()
+        async with item.review(901) as review:
+            clock.advance(30)
+            await asyncio.create_task(work(review))
+            review.edit("At ten")
+        assert get_current() is before
+
+    asyncio.run(bot())
+    assert caplog.messages == []
+    assert stages(service) == [("moderation_queue", HOURS), ("admin_review", 30), ("voice_transcription", 2)]
