@@ -56,7 +56,7 @@ class Review:
         except Exception as error:
             if kit is not None:
                 kit.guard.caught("review", error)
-        since_ns = to_ns(facts.taken) if facts.taken else None
+        since_ns = facts.taken_ns
         facts.taken = ""
         metadata = {**_stage_metadata(facts), **self._metadata, "admin_user_id": number}
         self._stage = ProcessingTimer(kit, *facts.ids, ProcessingStage.ADMIN_REVIEW, metadata, since_ns)

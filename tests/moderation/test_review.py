@@ -424,3 +424,16 @@ def test_work_on_a_correction_in_a_task_of_its_own(service, clock, caplog):
     asyncio.run(bot())
     assert caplog.messages == []
     assert stages(service) == [("moderation_queue", HOURS), ("admin_review", 30), ("voice_transcription", 2)]
+
+
+@pytest.mark.parametrize(
+    ("since", "taken", "seconds"),
+    [("11:00", "09:00", 3600), ("11:00", "11:30", 1800), ("11:00", "13:00", 0), ("13:00", "11:00", 0)],
+)
+def test_a_review_begins_between_the_items_making_and_now(service, since, taken, seconds):
+    """Times that can not be, from another clock or by hand, make no review longer than the item has been there."""
+    fields = json.loads(str(ModerationItem.create(service.create_session(1, 2), 1, 2, draft="d")))
+    fields |= {"since": f"2026-01-01T{since}:00Z", "taken": f"2026-01-01T{taken}:00Z", "waited": True}
+    with ModerationItem.from_string(json.dumps(fields)).review(901) as review:
+        review.approve()
+    assert stages(service) == [("admin_review", seconds)]
