@@ -201,3 +201,13 @@ def test_a_verdict_without_a_hash_is_not_believed(service):
     with item.delivery("Anything"):
         pass
     assert delivered(service)["metadata"]["approval"] == "not_known"
+
+
+@pytest.mark.parametrize("text", ["The shop opens at nine", None])
+def test_the_message_of_an_exception_is_not_kept(service, text):
+    """A platform may quote the text that it refuses: the stage is told the exception's type and nothing else."""
+    with pytest.raises(ValueError, match="zebra"), decided(service).delivery(text):
+        raise ValueError("can not send 'zebra'")
+    failed = only_row(service, "processing_metrics", "success = 0")
+    assert (failed["error_type"], failed["error_message"]) == ("ValueError", "ValueError")
+    assert b"zebra" not in service.settings.log_file.read_bytes()
