@@ -1,0 +1,28 @@
+"""The session of one update: what ends it, and how, whatever becomes of the service and of the item made from it."""
+
+import pytest
+from support.stores import only_row
+
+import otel_metrics
+from otel_metrics.instrumentation.handling import handle
+from otel_metrics.testing import temporary_service
+
+
+@pytest.mark.parametrize("change", ["retention_days", "database"])
+def test_a_service_made_anew_inside_a_handler(service, tmp_path, change):
+    """The session ends in the store that it began in, with the stage that the handler opened through its handling."""
+    before = service.settings
+    values = {"database": before.database, "log_file": before.log_file, "retention_days": before.retention_days}
+    if change == "database":
+        values |= {"database": tmp_path / "other" / "metrics.db", "log_file": tmp_path / "other" / "metrics.jsonl"}
+    else:
+        values["retention_days"] = 7.0
+    with handle(1, 2, {"platform": "telegram"}) as handling:
+        otel_metrics.configure(strict=True, drain_interval_s=0, **values)
+        with handling.stage("user_delivery"):
+            pass
+        handling.delivery_ended(delivered=True)
+    otel_metrics.shutdown()
+    with temporary_service(tmp_path) as again:
+        assert only_row(again, "sessions")["outcome"] == "delivered"
+        assert only_row(again, "processing_metrics", "stage = 'user_delivery'")["success"] == 1
