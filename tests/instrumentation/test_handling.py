@@ -4,6 +4,7 @@ import pytest
 from support.stores import only_row
 
 import otel_metrics
+from otel_metrics import ModerationItem
 from otel_metrics.instrumentation.handling import handle
 from otel_metrics.testing import temporary_service
 
@@ -26,3 +27,11 @@ def test_a_service_made_anew_inside_a_handler(service, tmp_path, change):
     with temporary_service(tmp_path) as again:
         assert only_row(again, "sessions")["outcome"] == "delivered"
         assert only_row(again, "processing_metrics", "stage = 'user_delivery'")["success"] == 1
+
+
+def test_a_handler_that_fails_after_it_made_an_item(service):
+    """Perhaps nothing was queued and nobody else will end the session: it failed, and the error passes unchanged."""
+    with pytest.raises(ConnectionError), handle(1, 2, {"platform": "telegram"}):
+        ModerationItem.create(draft="The shop opens at nine")
+        raise ConnectionError
+    assert only_row(service, "sessions")["outcome"] == "failed"
