@@ -10,6 +10,7 @@ from opentelemetry.trace import Span
 from otel_metrics.instrumentation.spans import HandlingSpan
 from otel_metrics.model import names
 from otel_metrics.model.records import Json
+from otel_metrics.model.values import text_of
 from otel_metrics.model.vocabulary import ProcessingStage, SessionOutcome
 from otel_metrics.process import get_metrics_service
 from otel_metrics.recording.kit import RecordingKit
@@ -93,6 +94,10 @@ class Handling:
             self._delivered = True
         else:
             self._undelivered = True
+
+    def is_with(self, place: object) -> bool:
+        """Whether a chat or a person that a call names is this session's. Compared as text: a bot may give anything."""
+        return not self.chat_id or text_of(place) in {text_of(self.chat_id), text_of(self.user_id)}
 
     def note(self, **facts: object) -> None:
         """Tells more of the update, known only now: it stands in the metadata of `query_received`."""

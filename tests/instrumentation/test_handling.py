@@ -5,6 +5,7 @@ from support.stores import only_row
 
 import otel_metrics
 from otel_metrics import ModerationItem
+from otel_metrics.instrumentation import bot_api, slack_requests
 from otel_metrics.instrumentation.handling import handle
 from otel_metrics.testing import temporary_service
 
@@ -35,3 +36,26 @@ def test_a_handler_that_fails_after_it_made_an_item(service):
         ModerationItem.create(draft="The shop opens at nine")
         raise ConnectionError
     assert only_row(service, "sessions")["outcome"] == "failed"
+
+
+class Mute:
+    """A value that fails whatever it is asked."""
+
+    __hash__ = None
+
+    def __bool__(self):
+        raise ValueError
+
+    def __str__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("chat", "expected"),
+    [(-5, True), ("-5", True), ("7", True), (8, False), (["-5"], False), ({}, False), (Mute(), False), (None, True)],
+)
+def test_a_chat_may_be_anything(service, chat, expected):
+    """Numbers and text are compared as text; what can be neither is another chat, and raises nothing into the bot."""
+    with handle(7, -5, {"platform": "telegram"}) as handling:
+        assert bot_api.delivers("sendMessage", {"chat_id": chat}, handling) is expected
+        assert slack_requests.delivers("chat.postMessage", {"channel": chat}, handling) is expected
