@@ -1,5 +1,6 @@
 """Model calls in progress: what becomes of those that nobody ends."""
 
+import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from support.stores import rows
@@ -31,3 +32,14 @@ def test_calls_that_nobody_ends_leave_nothing_behind(service: MetricsService, cl
         (0, "not_ended", 2000), (0, "not_ended", 2000), (1, None, 8000), (1, None, 7000),
     ]  # fmt: skip
     assert rows(service, "running") == []
+
+
+def test_a_call_whose_figures_fail_still_ends_its_stage(lenient: MetricsService, monkeypatch) -> None:
+    """What goes wrong with the sums is warned about and costs the stage nothing."""
+    monkeypatch.setattr(calls, "tokens_of", lambda _: 1 / 0)
+    with handle(1, 2, {"platform": "telegram"}), pytest.warns(RuntimeWarning, match="model_call failed"):
+        trace.get_tracer("a library").start_span(
+            "chat", kind=SpanKind.CLIENT, attributes={"gen_ai.operation.name": "chat"}
+        ).end()
+    assert rows(lenient, "processing_metrics", "stage = 'ai_processing'")[0]["success"] == 1
+    assert rows(lenient, "running") == []
