@@ -128,6 +128,11 @@ class MetricsService:
             return None
         return readings
 
+    @property
+    def sessions(self) -> Sessions | None:
+        """What makes and ends sessions, for who holds one longer than this service may last; None where nothing is recorded."""
+        return self._sessions
+
     # --- recording -------------------------------------------------------------------------------------------
 
     def create_session(self, user_id: object, chat_id: object, **metadata: object) -> str:

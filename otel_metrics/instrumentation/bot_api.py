@@ -28,7 +28,7 @@ def delivers(endpoint: str, data: Mapping[str, Any], handling: Handling | None) 
     if not (endpoint in _DELIVERED or (endpoint.startswith("send") and endpoint not in _NOT_DELIVERED)):
         return False
     chat = data.get("chat_id")
-    return chat is None or not handling.chat_id or chat in {handling.chat_id, handling.user_id, str(handling.chat_id)}
+    return chat is None or handling.is_with(chat)
 
 
 def message_facts(message: object) -> Json:

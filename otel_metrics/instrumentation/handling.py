@@ -10,9 +10,11 @@ from opentelemetry.trace import Span
 from otel_metrics.instrumentation.spans import HandlingSpan
 from otel_metrics.model import names
 from otel_metrics.model.records import Json
+from otel_metrics.model.values import text_of
 from otel_metrics.model.vocabulary import ProcessingStage, SessionOutcome
 from otel_metrics.process import get_metrics_service
 from otel_metrics.recording.kit import RecordingKit
+from otel_metrics.recording.sessions import Sessions
 from otel_metrics.recording.timer import (
     SPAN_KEY,
     ProcessingTimer,
@@ -22,7 +24,6 @@ from otel_metrics.recording.timer import (
     start_stage,
     type_of,
 )
-from otel_metrics.service import MetricsService
 
 _NO_STAGE = {names.STAGE_CONTEXT: None}  # an update that another one's stage brought is not in that stage
 
@@ -36,7 +37,7 @@ class Handling:
     """
 
     def __init__(
-        self, service: MetricsService, kit: RecordingKit, user_id: object, chat_id: object, metadata: Json,
+        self, sessions: Sessions, kit: RecordingKit, user_id: object, chat_id: object, metadata: Json,
         subject: object,
     ) -> None:  # fmt: skip
         self.user_id = user_id
@@ -44,13 +45,13 @@ class Handling:
         self.metadata = metadata
         self.subject = subject
         self.ended = False
-        self._service, self._kit = service, kit
+        self._sessions, self._kit = sessions, kit  # to the end, whatever becomes of the process's service meanwhile
         self._holders = 1
         self._delivered = self._undelivered = self._handed_over = False
         self._error: BaseException | None = None
         self._told: BaseException | None = None
         self._end_ns = 0
-        self.session_id = service.create_session(user_id, chat_id, **metadata)
+        self.session_id = sessions.create(user_id, chat_id, metadata)
         self._start_ns = kit.clock.time_ns()
         self._tick = kit.clock.perf_counter_ns()
         self._record = new_stage(kit, self.session_id, user_id, chat_id, ProcessingStage.QUERY_RECEIVED, metadata)
@@ -75,7 +76,7 @@ class Handling:
         """A timer for another stage of this session: `with handling.stage("ai_processing"):`."""
         if self.platform:
             metadata.setdefault("platform", self.platform)
-        return self._service.open_timer(self.session_id, self.user_id, self.chat_id, stage, metadata)
+        return ProcessingTimer(self._kit, self.session_id, self.user_id, self.chat_id, stage, metadata)
 
     def stage_began(self, start_ns: int) -> None:
         """Another stage of the session takes over from `query_received`."""
@@ -94,6 +95,10 @@ class Handling:
         else:
             self._undelivered = True
 
+    def is_with(self, place: object) -> bool:
+        """Whether a chat or a person that a call names is this session's. Compared as text: a bot may give anything."""
+        return not self.chat_id or text_of(place) in {text_of(self.chat_id), text_of(self.user_id)}
+
     def note(self, **facts: object) -> None:
         """Tells more of the update, known only now: it stands in the metadata of `query_received`."""
         if not self.ended:
@@ -110,7 +115,7 @@ class Handling:
             self._error = error
 
     def hand_over(self) -> None:
-        """Somebody else ends the session, perhaps in another process and after hours."""
+        """Somebody else ends the session, perhaps in another process and after hours; unless the handler raises."""
         self._handed_over = True
 
     # --- its end -----------------------------------------------------------------------------------------------
@@ -149,8 +154,8 @@ class Handling:
         measure(kit, record, self.context, end_ns - self._start_ns)
         self.context = Context()  # it holds this handling: a cycle is work for the collector
         self._stand_in.stand_for_none()
-        if not self._handed_over:
-            self._service.end_session(self.session_id, self._outcome(failed=error is not None))
+        if error is not None or not self._handed_over:  # what failed may not have been put into any queue
+            self._sessions.end(self.session_id, self._outcome(failed=error is not None))
 
     def _outcome(self, *, failed: bool) -> SessionOutcome:
         if failed:
@@ -182,10 +187,10 @@ class handle:  # noqa: N801 - it reads as the verb that it is, like contextlib's
 
     def __enter__(self) -> Handling | None:
         service = get_metrics_service()
-        kit = service.kit
-        if kit is not None:
+        kit, sessions = service.kit, service.sessions
+        if kit is not None and sessions is not None:
             try:
-                self._handling = Handling(service, kit, *self._facts)
+                self._handling = Handling(sessions, kit, *self._facts)
                 self._token = attach(self._handling.context)
             except Exception as fault:
                 kit.guard.caught("handling", fault)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from otel_metrics.instrumentation.handling import Handling
 from otel_metrics.model.records import Json
+from otel_metrics.model.values import text_of
 
 PLATFORM = "slack"
 RESPONSE_URL = "response_url"
@@ -64,8 +65,9 @@ def delivers(method: str, arguments: Mapping[str, Any], handling: Handling | Non
         return True
     if method not in _TO_A_CHANNEL:
         return False
-    channel = next((arguments[name] for name in ("channel", "channel_id", "channels") if arguments.get(name)), None)
-    return channel is None or not handling.chat_id or channel in {handling.chat_id, handling.user_id}
+    named = (arguments.get(name) for name in ("channel", "channel_id", "channels"))
+    channel = next((one for one in named if one is not None and text_of(one)), None)
+    return channel is None or handling.is_with(channel)
 
 
 def arguments_of(call: Mapping[str, Any]) -> Mapping[str, Any]:

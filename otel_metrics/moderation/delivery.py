@@ -10,8 +10,9 @@ from otel_metrics.model.vocabulary import ProcessingStage, SessionOutcome
 from otel_metrics.moderation.facts import Facts
 from otel_metrics.moderation.texts import approval_of
 from otel_metrics.process import get_metrics_service
+from otel_metrics.recording.current import current_session
 from otel_metrics.recording.kit import RecordingKit
-from otel_metrics.recording.timer import ProcessingTimer
+from otel_metrics.recording.timer import ProcessingTimer, type_of
 
 _MESSAGES = {
     "differs": "Another text was delivered than a moderator approved",
@@ -24,7 +25,8 @@ class Delivery:
     """Records `final_response` and `user_delivery` in `with` or `async with`, then ends the session.
 
     With a text the delivery begins at once. Without one the `with` begins with `final_response`, and `sending(text)`
-    begins the delivery. An exception or `fail(reason)` ends the session as failed, unless another try may follow.
+    begins the delivery. An exception or `fail(reason)` ends the session as failed, unless another try may follow. Of an
+    exception only its type is kept, since a platform's message may quote the text.
     """
 
     def __init__(self, facts: Facts, text: str | None, metadata: Json, *, may_retry: bool) -> None:
@@ -76,10 +78,14 @@ class Delivery:
                 self._compare(kit, self._stage, self._text, delivered=not failed)
             except Exception as fault:
                 kit.guard.caught("delivery", fault, dropped=False)
-        for stage in (self._stage, self._preparing):
-            if stage is not None:
-                stage.__exit__(kind, error, trace)
-                kind = error = trace = None
+        stages = [stage for stage in (self._stage, self._preparing) if stage is not None]
+        if error is not None and stages:
+            stages[0].fail(type_of(error), type_of(error))
+            current = current_session()
+            if current is not None and current.session_id == self._facts.session_id:
+                current.stage_failed(error)
+        for stage in stages:
+            stage.__exit__(None, None, None)
         self.outcome = (SessionOutcome.FAILED if failed else SessionOutcome.DELIVERED).value
         if not (failed and (self._may_retry or going_down)):
             service.end_session(self._facts.session_id, self.outcome)

@@ -41,6 +41,11 @@ class Facts(msgspec.Struct, kw_only=True, omit_defaults=True):
         """What every recording call begins with."""
         return self.session_id, self.user_id, self.chat_id
 
+    @property
+    def taken_ns(self) -> int | None:
+        """Since when a moderator has it before them, not before it was made; None where nobody has taken it."""
+        return max(to_ns(self.taken), to_ns(self.since)) if self.taken else None
+
 
 _KNOWN = frozenset(Facts.__struct_fields__) - {"more"}
 

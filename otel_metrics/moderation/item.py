@@ -9,7 +9,7 @@ from otel_metrics.model.values import clean_mapping, text_of
 from otel_metrics.moderation.delivery import Delivery
 from otel_metrics.moderation.facts import Facts, from_string, to_string
 from otel_metrics.moderation.review import Review, take
-from otel_metrics.moderation.texts import keep_draft
+from otel_metrics.moderation.texts import give_back_draft, keep_draft
 from otel_metrics.process import get_metrics_service
 from otel_metrics.recording.current import current_session
 from otel_metrics.recording.kit import RecordingKit
@@ -56,11 +56,11 @@ class ModerationItem:
     def from_string(cls, text: str | bytes, *, draft: str | None = None) -> Self:
         """Opens what `str(item)` gave, in any process; `ItemError` for anything else.
 
-        `draft` gives the text back to an item that was made with `carry_texts=False`.
+        `draft` gives the text back to an item that was made with `carry_texts=False`; `ItemError` where it is another.
         """
         facts = from_string(text)
         if draft is not None and facts.draft is None:
-            facts.draft = text_of(draft)
+            give_back_draft(get_metrics_service().kit, facts, text_of(draft))
         return cls(facts)
 
     def to_string(self) -> str:

@@ -12,6 +12,7 @@ from otel_metrics.model.vocabulary import CorrectionType, ProcessingStage, Sessi
 from otel_metrics.moderation.facts import Facts
 from otel_metrics.moderation.texts import keep_verdict
 from otel_metrics.process import get_metrics_service
+from otel_metrics.recording.corrections import record_correction
 from otel_metrics.recording.kit import RecordingKit
 from otel_metrics.recording.timer import ProcessingTimer
 from otel_metrics.recording.waits import record_wait
@@ -49,12 +50,13 @@ class Review:
         kit = get_metrics_service().kit
         number, _ = as_integer_id(self._moderator)
         facts = self._facts
+        self.decision = None
         try:
             take(kit, facts)
         except Exception as error:
             if kit is not None:
                 kit.guard.caught("review", error)
-        since_ns = to_ns(facts.taken) if facts.taken else None
+        since_ns = facts.taken_ns
         facts.taken = ""
         metadata = {**_stage_metadata(facts), **self._metadata, "admin_user_id": number}
         self._stage = ProcessingTimer(kit, *facts.ids, ProcessingStage.ADMIN_REVIEW, metadata, since_ns)
@@ -104,10 +106,9 @@ class Review:
         """
         text = text_of(corrected_text)
         if self._may_decide("edited"):
-            get_metrics_service().record_correction(
-                self._facts.session_id, self._moderator, self._message(message_id), correction_type, self._facts.draft,
-                text, self._worked_ms(processing_time_ms), voice_transcription_time_ms, ai_correction_time_ms,
-                satisfaction, retry_count, **{**self._facts.metadata, **metadata},
+            self._correct(
+                correction_type, text, message_id, processing_time_ms, voice_transcription_time_ms,
+                ai_correction_time_ms, satisfaction, retry_count, metadata,
             )  # fmt: skip
             self._decide("edited", text)
 
@@ -117,11 +118,10 @@ class Review:
     ) -> None:  # fmt: skip
         """Nothing goes out: the session ends as `rejected`. A reason is a short word; it is sent as metadata."""
         if self._may_decide("rejected"):
-            told = {**self._facts.metadata, **metadata, **({} if reason is None else {"reason": reason})}
-            get_metrics_service().record_correction(
-                self._facts.session_id, self._moderator, self._message(message_id), CorrectionType.REJECTION,
-                self._facts.draft, None, self._worked_ms(processing_time_ms), admin_satisfaction=satisfaction, **told,
-            )  # fmt: skip
+            told = metadata if reason is None else {**metadata, "reason": reason}
+            self._correct(
+                CorrectionType.REJECTION, None, message_id, processing_time_ms, None, None, satisfaction, 0, told
+            )
             self._decide("rejected", None)
             get_metrics_service().end_session(self._facts.session_id, SessionOutcome.REJECTED)
 
@@ -130,6 +130,24 @@ class Review:
         if self._stage is not None and reason is not None:
             self._stage.metadata["reason"] = reason
         self._decide("escalated", None)
+
+    def _correct(
+        self, correction_type: CorrectionType | str, text: str | None, message_id: object,
+        processing_time_ms: float | None, voice_transcription_time_ms: float | None,
+        ai_correction_time_ms: float | None, satisfaction: int | None, retry_count: int, metadata: Json,
+    ) -> None:  # fmt: skip
+        """Records the correction; metadata is one mapping, since its names may be those of parameters."""
+        kit, facts = get_metrics_service().kit, self._facts
+        if kit is None:
+            return
+        try:
+            record_correction(
+                kit, facts.session_id, self._moderator, facts.message_id if message_id is None else message_id,
+                correction_type, facts.draft, text, self._worked_ms(processing_time_ms), voice_transcription_time_ms,
+                ai_correction_time_ms, satisfaction, retry_count, {**facts.metadata, **metadata},
+            )  # fmt: skip
+        except Exception as error:
+            kit.guard.caught("record_correction", error)
 
     def _decide(self, decision: str, text: str | None) -> None:
         stage, facts = self._stage, self._facts
@@ -165,6 +183,3 @@ class Review:
         if given is not None:
             return given
         return 0.0 if self._stage is None else self._stage.elapsed_ns / 1e6
-
-    def _message(self, message_id: object) -> object:
-        return self._facts.message_id if message_id is None else message_id

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from otel_metrics.errors import ItemError
 from otel_metrics.moderation.facts import Facts
 from otel_metrics.recording.kit import RecordingKit
 
@@ -21,6 +22,22 @@ def keep_draft(kit: RecordingKit | None, facts: Facts, draft: str | None) -> Non
         facts.draft_length = len(draft)
         if kit is not None:
             facts.draft_hash, facts.key = kit.hasher.text(draft), key_mark(kit)
+
+
+def give_back_draft(kit: RecordingKit | None, facts: Facts, draft: str) -> None:
+    """Puts the draft into an item that does not carry it; `ItemError` where it is known to be another one."""
+    if (
+        kit is not None
+        and facts.draft_hash
+        and facts.key == key_mark(kit)
+        and kit.hasher.text(draft) != facts.draft_hash
+    ):
+        raise ItemError(
+            f"a draft of {len(draft)} characters that is not the item's",
+            f"the draft of {facts.draft_length} characters that the item was made with",
+            "give ModerationItem.from_string() the text that create() was given, unchanged",
+        )
+    facts.draft = draft
 
 
 def keep_verdict(kit: RecordingKit | None, facts: Facts, text: str | None) -> None:
@@ -44,6 +61,6 @@ def approval_of(kit: RecordingKit, facts: Facts, delivered: str) -> Approval:
         return "not_known"
     if facts.text_hash and facts.key == key_mark(kit):
         return "as_approved" if kit.hasher.text(delivered) == facts.text_hash else "differs"
-    if facts.text is not None:
-        return "as_approved" if delivered == facts.text else "differs"
-    return "not_known"
+    if facts.text is not None and delivered != facts.text:
+        return "differs"
+    return "not_known"  # a text without a hash under our key may have been put there by anybody

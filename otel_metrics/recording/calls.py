@@ -17,6 +17,7 @@ from otel_metrics.recording.usage import PriceList, Usage, tokens_of
 _CALLS = frozenset({"chat", "text_completion", "generate_content", "embeddings"})
 """The operations that call a model; others, such as tools and agents, hold calls that tell for themselves."""
 _MOST = 65_536
+_NOT_ENDED = "not_ended"
 
 
 class _Call:
@@ -101,10 +102,11 @@ class ModelCalls:
         try:
             if attributes.get(names.GEN_AI_OPERATION) in _CALLS:
                 self._add(call, attributes, failed=failed)
-            if call.own is not None:
-                self._own.discard(call.own)
-                error_type = str(attributes.get(names.ERROR_TYPE) or "failed") if failed else None
-                call.own.end(error_type, end_ns)
+        except Exception as error:
+            self._kit.guard.caught("model_call", error, dropped=False)
+        try:
+            error_type = str(attributes.get(names.ERROR_TYPE) or "failed") if failed else None
+            self._end_own(call, error_type, end_ns)
         except Exception as error:
             self._kit.guard.caught("model_call", error, dropped=False)
 
@@ -138,9 +140,19 @@ class ModelCalls:
                 if name not in attributes:
                     span.set_attribute(name, session_id)
         while len(self._calls) >= _MOST:  # spans that nobody ended
-            self._calls.pop(next(iter(self._calls)), None)
+            self._give_up(self._calls.pop(next(iter(self._calls)), None), start_ns)
         self._calls[span.get_span_context().span_id] = _Call(usage, session_id, above, start_ns, own)
         return None if own is None or own.span is None else own.span.get_span_context()
+
+    def _give_up(self, call: _Call | None, now_ns: int) -> None:
+        """A span that nobody ended: the stage of its own ends as failed, with what is known by now."""
+        if call is not None:
+            self._end_own(call, _NOT_ENDED, max(now_ns, call.began_ns))
+
+    def _end_own(self, call: _Call, error_type: str | None, end_ns: int) -> None:
+        if call.own is not None:
+            self._own.discard(call.own)
+            call.own.end(error_type, end_ns)
 
     def _add(self, call: _Call, attributes: Mapping[str, Any], *, failed: bool) -> None:
         if call.told:
@@ -169,9 +181,3 @@ class ModelCalls:
         stage = CallStage(kit, record, context, start_ns)
         self._own.add(stage)
         return stage
-
-
-def _tell(call: _Call | None) -> None:
-    while call is not None and not call.told:
-        call.told = True
-        call = call.above

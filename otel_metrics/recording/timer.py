@@ -105,10 +105,14 @@ class ProcessingTimer:
         return self._start_ns + max(0, kit.clock.perf_counter_ns() - self._tick)
 
     def _detach_own(self) -> None:
-        """Leaves the stage's context where it is the current one; inside another one it is left with the `with`."""
+        """Leaves the stage's context where it is the current one; inside another one it is left with the `with`.
+
+        A task that was started inside has a copy of it, which can not be left for the one that opened the stage.
+        """
         if self._token is not None and get_current() is self._context:
-            detach(self._token)
-            self._token = None
+            with suppress(ValueError):  # `detach` would log it
+                self._token.var.reset(self._token)
+                self._token = None
 
     def disown(self) -> None:
         """In a forked child: the stage stays the parent's, whose end counts; the child's end of it writes nothing."""

@@ -1,6 +1,7 @@
 """The delivery: the last stages, the session's end, and what goes out otherwise than a moderator approved."""
 
 import asyncio
+import json
 
 import pytest
 from support.stores import only_row, rows
@@ -96,12 +97,16 @@ def test_an_item_without_a_verdict_does_not_know(service):
 
 
 def test_hashes_of_another_key_are_not_compared(service):
-    """An item from a process with another key is compared by its texts; without texts nothing is claimed."""
-    for carry_texts, approval in ((True, "as_approved"), (False, "not_known")):
+    """Of an item from a process with another key it is known that another text goes out, never that it is as approved."""
+    for carry_texts, out, approval in (
+        (True, "The shop opens at nine", "not_known"),
+        (True, "At ten", "differs"),
+        (False, "The shop opens at nine", "not_known"),
+    ):
         text = str(decided(service, carry_texts=carry_texts))
         mark = service.kit.hasher.text("")
         item = ModerationItem.from_string(text.replace(mark, "0" * 16))
-        with item.delivery("The shop opens at nine"):
+        with item.delivery(out):
             pass
         found = rows(service, "processing_metrics", "stage = 'user_delivery' AND session_id = ?", item.session_id)
         assert found[0]["metadata"]["approval"] == approval
@@ -187,3 +192,22 @@ def test_a_bot_that_is_stopped_in_a_delivery_may_go_on_later(service):
         asyncio.run(stopped())
     assert delivered(service)["error_type"] == "asyncio.exceptions.CancelledError"
     assert only_row(service, "sessions")["outcome"] is None
+
+
+def test_a_verdict_without_a_hash_is_not_believed(service):
+    """An item that says approved, with a text and no hash of it, does not make a delivery one as approved."""
+    fields = json.loads(str(ModerationItem.create(service.create_session(1, 2), 1, 2, draft="d")))
+    item = ModerationItem.from_string(json.dumps({**fields, "decision": "approved", "text": "Anything"}))
+    with item.delivery("Anything"):
+        pass
+    assert delivered(service)["metadata"]["approval"] == "not_known"
+
+
+@pytest.mark.parametrize("text", ["The shop opens at nine", None])
+def test_the_message_of_an_exception_is_not_kept(service, text):
+    """A platform may quote the text that it refuses: the stage is told the exception's type and nothing else."""
+    with pytest.raises(ValueError, match="zebra"), decided(service).delivery(text):
+        raise ValueError("can not send 'zebra'")
+    failed = only_row(service, "processing_metrics", "success = 0")
+    assert (failed["error_type"], failed["error_message"]) == ("ValueError", "ValueError")
+    assert b"zebra" not in service.settings.log_file.read_bytes()

@@ -139,3 +139,13 @@ def test_without_any_session_the_item_begins_one(lenient):
     with pytest.warns(RuntimeWarning, match="without session_id; expected a session_id"):
         item = ModerationItem.create(draft="d")
     assert lenient.sql("SELECT session_id FROM sessions") == [{"session_id": item.session_id}]
+
+
+def test_another_draft_is_not_taken(service):
+    """A text that the item was not made with is refused, without either text in the error; under another key nobody knows."""
+    item = ModerationItem.create(service.create_session(1, 2), 1, 2, draft="zebra draft", carry_texts=False)
+    with pytest.raises(ItemError, match="a draft of 11 characters that is not the item's") as raised:
+        ModerationItem.from_string(str(item), draft="other draft")
+    assert "other" not in str(raised.value)
+    elsewhere = str(item).replace(service.kit.hasher.text(""), "0" * 16)
+    assert ModerationItem.from_string(elsewhere, draft="other draft").draft == "other draft"

@@ -1,9 +1,11 @@
 """The review: a wait that is told once, the moderator's time, and what each verdict leaves in the store."""
 
 import asyncio
+import json
 import threading
 
 import pytest
+from opentelemetry.context import get_current
 from support.stores import count, only_row, rows
 from support.tiers import move_to_segments
 
@@ -349,3 +351,89 @@ def test_a_stepping_clock_is_all_that_a_test_needs(tmp_path):
     with temporary_service(tmp_path, clock=clock) as service:
         item = made(service, clock)
         assert '"since":"2030-01-01T00:00:00.000000Z"' in str(item)
+
+
+@pytest.mark.parametrize("verdict", [("edit", "At ten"), ("reject",)])
+def test_metadata_may_be_named_like_a_parameter(service, clock, verdict):
+    """What an item was told under the name of a parameter stays metadata; the verdict is recorded all the same."""
+    told = {
+        "retry_count": 3, "admin_satisfaction": 2, "correction_type": "x", "original_text": "y", "session_id": "s",
+        "processing_time_ms": 7, "admin_user_id": 5, "corrected_text": "z",
+    }  # fmt: skip
+    item = ModerationItem.from_string(json.dumps({**json.loads(str(made(service, clock))), "metadata": told}))
+    name, *arguments = verdict
+    with item.review(901) as review:
+        clock.advance(30)
+        getattr(review, name)(*arguments)
+    row = only_row(service, "correction_metrics")
+    assert (row["admin_user_id"], row["retry_count"], row["processing_time_ms"]) == (901, 0, 30_000)
+    assert row["metadata"] == told
+
+
+def test_a_review_that_is_entered_again_begins_anew(service, clock):
+    """A second `with` over one object is another review: its verdict counts, whatever the first one decided."""
+    item = made(service, clock)
+    review = item.review(901)
+    with review:
+        review.escalate()
+    clock.advance(60)
+    with review:
+        assert review.decision is None
+    with review:
+        review.approve()
+    assert item.decision == "approved"
+    told = [row["metadata"]["decision"] for row in rows(service, "processing_metrics", "stage = 'admin_review'")]
+    assert sorted(told) == ["approved", "escalated", "unfinished"]
+
+
+def test_a_verdict_in_a_task_of_its_own(service, clock, caplog):
+    """Who asks under a time limit decides in another task: nothing is logged, and after the `with` the review is over."""
+    item = made(service, clock)
+
+    async def ask(review):
+        review.approve()
+
+    async def bot():
+        before = get_current()
+        async with item.review(901) as review:
+            await asyncio.create_task(ask(review))
+            clock.advance(60)
+        assert get_current() is before
+
+    asyncio.run(bot())
+    assert caplog.messages == []
+    assert stages(service) == [("moderation_queue", HOURS), ("admin_review", 0)]
+
+
+def test_work_on_a_correction_in_a_task_of_its_own(service, clock, caplog):
+    """The moderator's own time ends with the first timer, also in another task; the review is left with its `with`."""
+    item = made(service, clock)
+
+    async def work(review):
+        async with review.timer("voice_transcription"):
+            clock.advance(2)
+
+    async def bot():
+        before = get_current()
+        async with item.review(901) as review:
+            clock.advance(30)
+            await asyncio.create_task(work(review))
+            review.edit("At ten")
+        assert get_current() is before
+
+    asyncio.run(bot())
+    assert caplog.messages == []
+    assert stages(service) == [("moderation_queue", HOURS), ("admin_review", 30), ("voice_transcription", 2)]
+
+
+@pytest.mark.parametrize(
+    ("since", "taken", "seconds"),
+    [("11:00", "09:00", 3600), ("11:00", "11:30", 1800), ("11:00", "13:00", 0), ("13:00", "11:00", 0)],
+)
+def test_a_review_begins_between_the_items_making_and_now(service, since, taken, seconds):
+    """Times that can not be, from another clock or by hand, make no review longer than the item has been there."""
+    fields = json.loads(str(ModerationItem.create(service.create_session(1, 2), 1, 2, draft="d")))
+    fields |= {"since": f"2026-01-01T{since}:00Z", "taken": f"2026-01-01T{taken}:00Z", "waited": True}
+    with ModerationItem.from_string(json.dumps(fields)).review(901) as review:
+        review.approve()
+    assert stages(service) == [("admin_review", seconds)]
