@@ -115,7 +115,7 @@ class Handling:
             self._error = error
 
     def hand_over(self) -> None:
-        """Somebody else ends the session, perhaps in another process and after hours; unless the handler raises."""
+        """Somebody else ends the session, perhaps in another process and after hours."""
         self._handed_over = True
 
     # --- its end -----------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class Handling:
         measure(kit, record, self.context, end_ns - self._start_ns)
         self.context = Context()  # it holds this handling: a cycle is work for the collector
         self._stand_in.stand_for_none()
-        if error is not None or not self._handed_over:  # what failed may not have been put into any queue
+        if not self._handed_over:
             self._sessions.end(self.session_id, self._outcome(failed=error is not None))
 
     def _outcome(self, *, failed: bool) -> SessionOutcome:
