@@ -19,7 +19,7 @@ from otel_metrics.analytics.frames import pandas_frame, polars_frame
 from otel_metrics.analytics.freesql import run_query
 from otel_metrics.analytics.hot import Progress
 from otel_metrics.analytics.preferences import write_preferences
-from otel_metrics.analytics.questions.capacity import capacity
+from otel_metrics.analytics.questions.capacity import WEEKS, capacity
 from otel_metrics.analytics.questions.corrections import LEAST_SAMPLES, corrections
 from otel_metrics.analytics.questions.cost import cost
 from otel_metrics.analytics.questions.course import course
@@ -134,7 +134,11 @@ class Answers:
         return moderators(self._engine, self._window(hours), self._settings, least, words_per_minute, flag_percent)
 
     def capacity(
-        self, hours: float = 24, target_wait_minutes: float = 10.0, target_share: float = 0.8, weeks: float = 4.0
+        self,
+        hours: float = 24,
+        target_wait_minutes: float = 10.0,
+        target_share: float = 0.8,
+        weeks: float | None = WEEKS,
     ) -> Document:
         """Arrivals by hour of the week, and how many moderators a waiting time needs; see `analytics.questions.capacity`."""
         return capacity(self._engine, self._window(hours), self._settings, target_wait_minutes, target_share, weeks)

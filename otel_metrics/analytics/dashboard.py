@@ -1,6 +1,7 @@
 """Owns the dashboard document: the figures of a window in the shape that the contract promises."""
 
 from collections.abc import Callable
+from functools import partial
 
 from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.questions.capacity import capacity
@@ -22,7 +23,7 @@ SECTIONS: dict[str, Callable[[Engine, Window, Settings], Document]] = {
     "stages": stages,
     "corrections": corrections,
     "moderators": moderators,
-    "capacity": capacity,
+    "capacity": partial(capacity, weeks=None),  # four weeks of rows are dear in a document of every subject
     "cost": cost,
     "users": users,
     "system": system,

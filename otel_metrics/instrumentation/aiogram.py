@@ -25,6 +25,7 @@ from opentelemetry.context import attach, detach
 from otel_metrics.instrumentation.aiogram_updates import facts_of
 from otel_metrics.instrumentation.base import Instrumentor
 from otel_metrics.instrumentation.bot_api import PLATFORM, delivers
+from otel_metrics.instrumentation.entry_points import WaitingAiogramInstrumentor
 from otel_metrics.instrumentation.handling import Handling, current_handling, handle
 from otel_metrics.instrumentation.outbound import api_call, delivery
 from otel_metrics.model.records import Json
@@ -37,7 +38,7 @@ Traced = TypeVar("Traced", Dispatcher, Bot)
 class AiogramInstrumentor(Instrumentor):
     """Traces every dispatcher and every bot that is made from now on."""
 
-    requirements = ("aiogram >= 3",)
+    requirements = WaitingAiogramInstrumentor.requirements
 
     def hook(self) -> None:
         """Wraps the two constructors that every bot goes through."""

@@ -10,6 +10,13 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from otel_metrics.process import use_providers
 
 
+def check_versions(requirements: Collection[str]) -> None:
+    """Raises `DependencyConflictError` where a framework is missing or of another version."""
+    conflict = get_dependency_conflicts(requirements)
+    if conflict:
+        raise DependencyConflictError(conflict)
+
+
 class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Base of the instrumentors. A subclass names its `requirements` and wraps constructors in `hook()`.
 
@@ -36,9 +43,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **kwargs: Any) -> None:
         # The entry point of `opentelemetry-instrument` skips the check of its base class.
-        conflict = get_dependency_conflicts(self.requirements)
-        if conflict:
-            raise DependencyConflictError(conflict)
+        check_versions(self.requirements)
         self._wrapped: list[tuple[type, str, Any]] = []
         given = (kwargs.get("tracer_provider"), kwargs.get("meter_provider"))
         self._gave_providers = given != (None, None)

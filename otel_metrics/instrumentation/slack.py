@@ -27,6 +27,7 @@ from slack_sdk.web.base_client import BaseClient
 from slack_sdk.webhook import WebhookResponse
 
 from otel_metrics.instrumentation.base import Instrumentor
+from otel_metrics.instrumentation.entry_points import WaitingSlackInstrumentor
 from otel_metrics.instrumentation.handling import current_handling
 from otel_metrics.instrumentation.outbound import outbound
 from otel_metrics.instrumentation.slack_requests import PLATFORM, RESPONSE_URL, arguments_of, delivers
@@ -38,7 +39,7 @@ _equipping = threading.Lock()
 class SlackInstrumentor(Instrumentor):
     """Traces every `App` and `AsyncApp` that is made from now on, and every Web API client there is."""
 
-    requirements = ("slack-bolt >= 1.18",)
+    requirements = WaitingSlackInstrumentor.requirements
 
     def hook(self) -> None:
         """Wraps what every request and every call goes through; the asynchronous half where aiohttp is installed."""
@@ -46,10 +47,10 @@ class SlackInstrumentor(Instrumentor):
         self.wrap(App, "dispatch", _dispatching)
         self.wrap(BaseClient, "api_call", _calling)
         try:
-            from otel_metrics.instrumentation import slack_async
+            from otel_metrics.instrumentation.slack_async import hook
         except ImportError:  # without aiohttp there is no AsyncApp either
             return
-        slack_async.hook(self)
+        hook(self)
 
 
 def traced(app: App) -> App:

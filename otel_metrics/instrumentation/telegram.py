@@ -14,6 +14,7 @@ from telegram.ext import Application, ApplicationBuilder, BaseRateLimiter, BaseU
 
 from otel_metrics.instrumentation.base import Instrumentor
 from otel_metrics.instrumentation.bot_api import PLATFORM, delivers
+from otel_metrics.instrumentation.entry_points import WaitingTelegramInstrumentor
 from otel_metrics.instrumentation.handling import current_handling, handle, outside_handling
 from otel_metrics.instrumentation.outbound import api_call, delivery
 from otel_metrics.instrumentation.telegram_updates import facts_of
@@ -24,7 +25,7 @@ Builder = TypeVar("Builder", bound=ApplicationBuilder[Any, Any, Any, Any, Any, A
 class TelegramInstrumentor(Instrumentor):
     """Traces every application and every `ExtBot` that is made from now on."""
 
-    requirements = ("python-telegram-bot >= 21",)
+    requirements = WaitingTelegramInstrumentor.requirements
 
     def hook(self) -> None:
         """Wraps the two constructors that every bot goes through."""

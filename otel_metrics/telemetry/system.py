@@ -14,7 +14,7 @@ try:
 except ImportError as _error:
     raise MissingExtra(
         "system metrics are asked for and opentelemetry-instrumentation-system-metrics is not installed",
-        "the extra `system`", "pip install 'otel_metrics[system]'",
+        "the package with its extra `system`", "pip install '.[system]' in its copy",
     ) from _error  # fmt: skip
 
 Record = Callable[[str, float, Mapping[str, object]], None]

@@ -276,6 +276,26 @@ def test_a_busy_hour_gets_as_many_moderators_as_the_formula_says():
     assert "0% of the drafts were picked up within 10 minutes; the target is 80%." in document["sentences"]
 
 
+def test_the_dashboards_section_speaks_for_its_window_and_the_method_for_four_weeks():
+    """Both say of which period their hours of the week are; with `weeks=None` the method is the section."""
+    clock = SteppedClock(NOW)
+    with temporary_service(clock=clock, timezone=ZONE) as service:
+        record(service, clock, [Visit(86_400 * days) for days in (1, 3, 10)])
+        service.flush()
+        answers = Answers(service.storage, service.settings, clock)
+        section, month, window = (
+            answers.dashboard(48)["capacity"],
+            answers.capacity(48),
+            answers.capacity(48, weeks=None),
+        )
+        answers.close()
+    assert month["history_until"] - month["history_since"] == timedelta(weeks=4)
+    assert window["history_until"] - window["history_since"] == timedelta(hours=48)
+    assert (section["reviews"], window["reviews"], month["reviews"]) == (1, 1, 3)
+    assert section["sentences"][-1] == "The hours of the week and the handling time are of the last 2 days."
+    assert month["sentences"][-1] == "The hours of the week and the handling time are of the last 28 days."
+
+
 def test_few_reviews_say_nothing_about_people():
     """Below the floor of reviews no number of moderators is given, and the sentence says how many are missing."""
     document = answer([Visit(86_400 + 60 * n) for n in range(LEAST_REVIEWS - 1)], hours=48)

@@ -344,7 +344,7 @@ def test_without_the_price_list_recorded_costs_are_still_added(monkeypatch):
     monkeypatch.setitem(sys.modules, "genai_prices.types", None)
     document = ask([Step(1, "ai_processing", 60, Call(0, 10, 10)), Step(2, "ai_processing", 60, Call(0, cost=0.25))])
     assert (document["known_cost"], document["unpriced_calls"]) == (0.25, 1)
-    assert any("pip install 'otel_metrics[prices]'" in one for one in document["sentences"])
+    assert any("pip install '.[prices]'" in one for one in document["sentences"])
 
 
 def test_an_empty_store_gives_the_same_shape():

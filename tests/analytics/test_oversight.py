@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.theme import Theme
 from support.stores import only_row
 from support.tiers import move_to_segments
 
 from otel_metrics import MetricsService
+from otel_metrics.delivery.cli.questions.oversight import OversightView
+from otel_metrics.delivery.cli.streams import STYLES
 from otel_metrics.errors import QueryError
 from otel_metrics.testing import SteppedClock, temporary_service
 
@@ -178,6 +182,24 @@ def test_the_newest_decisions_are_listed_up_to_the_limit(service: MetricsService
     document = service.answers.oversight(limit=2)
     assert (document["approved"], len(document["decisions"])) == (3, 2)
     assert len(service.answers.oversight(limit=None)["decisions"]) == 3
+
+
+def test_one_decision_is_decided_once(service: MetricsService, clock: SteppedClock) -> None:
+    """The sentence counts as people do, and the terminal says below the lists what the digits of the hashes tell."""
+    record(service, clock, [Act("draft", None, "one"), Act("review", "approved", "one")])
+    clock.set_time(NOW)
+    document = service.answers.oversight()
+    assert document["sentences"][0] == "Moderators decided once: 1 approved, 0 edited, 0 rejected."
+    assert "the first 4 digits of a keyed hash" in printed(document)
+    assert "keyed hash" not in printed({**document, "decisions": [], "not_reviewed": []})
+
+
+def printed(document: dict[str, Any]) -> str:
+    """The document as the command shows it."""
+    console = Console(width=160, theme=Theme(STYLES))
+    with console.capture() as capture:
+        console.print(OversightView(document, "UTC"))
+    return capture.get()
 
 
 DRAFT, SENT_ONE, SENT_TWO = Act("draft", None, "one"), Act("delivery", None, "one"), Act("delivery", None, "two")

@@ -178,6 +178,16 @@ def test_one_stage_can_be_chosen(tmp_path):
     assert document["end_to_end_mean_ms"] == 100
 
 
+def test_a_stage_that_is_not_there_is_told_with_those_that_are(tmp_path):
+    """An unknown name gives empty lists, and the first sentence names the stages of the window in their usual order."""
+    stages = (Ran("ai_processing", 80, 20), Ran("query_received", 0, 80))
+    with telling(tmp_path, [Told(stages=stages)]) as service:
+        unknown, known = service.answers.stages(stage="nope"), service.answers.stages(stage="ai_processing")
+    said = "No stage 'nope' has ended in this time; there are query_received, ai_processing."
+    assert (unknown["by_stage"], unknown["sentences"][0]) == ([], said)
+    assert not any("No stage" in sentence for sentence in known["sentences"])
+
+
 def test_an_empty_store_has_the_same_shape(tmp_path):
     """Without a stage every figure is there, as zero, None or an empty list."""
     with telling(tmp_path / "a", []) as service:

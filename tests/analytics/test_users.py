@@ -204,6 +204,16 @@ def test_coming_again_is_told_and_its_hours_can_be_chosen(tmp_path):
     assert any("8.3 % of the sessions are of somebody who had asked within 6 h" in said for said in six["sentences"])
 
 
+def test_a_window_no_longer_than_the_hours_of_a_repeat_says_why_it_has_no_first_contact(tmp_path):
+    """At 24 hours within 24 nothing is over: a sentence asks for more hours; within 6 there is none to say."""
+    with telling(tmp_path, [Told(20 * HOUR_MS, 7)]) as service:
+        day, six = service.answers.users(24, within_hours=24), service.answers.users(24, within_hours=6)
+    said = "First contacts are counted after 24 h: a window of them needs more hours than 24."
+    assert (day["first_contacts"], six["first_contacts"]) == (0, 1)
+    assert said in day["sentences"]
+    assert not any("First contacts" in sentence for sentence in six["sentences"])
+
+
 def test_a_weekday_that_the_window_has_twice_is_no_peak_for_that(tmp_path):
     """Peaks are rates: over eleven days a session begins every two hours, and on the one Friday two more."""
     every = [Told(n * 2 * HOUR_MS + 1, n + 1) for n in range(11 * 12)]

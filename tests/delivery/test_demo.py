@@ -42,6 +42,20 @@ def test_the_demo_shows_the_dashboard_and_what_next(cli, tmp_path):
     assert (tmp_path / "metrics.db").exists()
 
 
+def test_what_next_names_the_program_as_it_was_called(cli, monkeypatch, tmp_path):
+    """By a path that is not on the PATH the commands begin with that path, quoted; else with the name."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    tool = folder / "otel-metrics"
+    tool.write_text("#!/bin/sh\n", encoding="utf-8")
+    tool.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [str(tool), "demo"])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert f"'{tool}' queue" in cli("demo", "--sessions", 1).output
+    monkeypatch.setenv("PATH", str(folder))
+    assert "  otel-metrics queue" in cli("demo", "--sessions", 1).output
+
+
 def test_a_seed_always_gives_the_same_figures(cli):
     """Two runs with one seed differ in nothing but ids and the time of day; another seed gives other figures."""
     cli("demo", "--sessions", 50, "--seed", 3, "--database", "a.db")

@@ -17,7 +17,7 @@ from otel_metrics.errors import SettingError
 from otel_metrics.model.times import to_ns
 from otel_metrics.store.database import writing
 
-pytest.importorskip("apprise", reason="apprise is not installed: pip install 'otel_metrics[notify]'")
+pytest.importorskip("apprise", reason="apprise is not installed: pip install '.[notify]'")
 
 NOW_S = to_ns(NOW) / 1e9
 

@@ -18,7 +18,7 @@ from otel_metrics.delivery.notify.watching import Watchman
 from otel_metrics.store.database import writing
 from otel_metrics.testing import SteppedClock, temporary_service
 
-pytest.importorskip("apprise", reason="apprise is not installed: pip install 'otel_metrics[notify]'")
+pytest.importorskip("apprise", reason="apprise is not installed: pip install '.[notify]'")
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_without_apprise_the_way_to_it_is_shown(tmp_path, cli, monkeypatch):
     (tmp_path / "metrics.rules.toml").write_text(RULES.format(url="json://${NOT_SET}"))
     result = cli("watch", "--once")
     assert (result.status, result.notes.count("\n")) == (2, 1)
-    assert "pip install 'otel_metrics[notify]'" in result.notes
+    assert "pip install '.[notify]'" in result.notes
     assert cli("alerts").status == 0
     assert cli("alerts", "rules").status == 0
 

@@ -26,7 +26,7 @@ def test_guide_as_written(tmp_path: Path) -> None:
     (tree,) = [text for kind, text in blocks if kind == "text"]
     docker, install, start, look = [text for kind, text in blocks if kind == "sh"]
     assert docker.startswith("docker run")
-    assert install.startswith("pip install 'otel_metrics[openai,prices]'")
+    assert install.startswith("pip install '.[openai,prices]'")
     (tmp_path / "bot.py").write_text(bot, encoding="utf-8")
     with HttpReceiver() as receiver, ModelApi() as api:
         assert "http://127.0.0.1:4318" in start

@@ -84,7 +84,7 @@ def test_without_its_library_a_bot_goes_on_and_is_told_what_to_install(tmp_path,
     """A missing extra costs one warning with the line for pip, and recording works; a strict service raises."""
     monkeypatch.delitem(sys.modules, "otel_metrics.telemetry.system", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.system_metrics", None)
-    with pytest.warns(RuntimeWarning, match=r"pip install 'otel_metrics\[system\]'"):
+    with pytest.warns(RuntimeWarning, match=r"pip install '\.\[system\]' in its copy"):
         service = otel_metrics.configure(
             database=tmp_path / "m.db", log_file=tmp_path / "m.jsonl", drain_interval_s=0, system_metrics=True
         )

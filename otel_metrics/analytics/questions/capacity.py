@@ -10,10 +10,12 @@ from otel_metrics.analytics.questions.capacity_words import sentences_of
 from otel_metrics.analytics.questions.document import Document, Record, row, rows
 from otel_metrics.analytics.questions.week import Week, hour_name, hours_covered
 from otel_metrics.analytics.sessions import in_flight
-from otel_metrics.analytics.window import Window
+from otel_metrics.analytics.window import Window, aware
 from otel_metrics.errors import QueryError
 from otel_metrics.settings import Settings
 
+WEEKS = 4.0
+"""The history that the hours of the week are reckoned from, where nobody asks for another."""
 LEAST_REVIEWS = 20
 """Of fewer reviews the mean handling time says too little to plan people by."""
 LEAST_HOURS = 1.0
@@ -24,7 +26,7 @@ _HOUR_MS = 3_600_000.0
 
 def capacity(
     engine: Engine, window: Window, settings: Settings, target_wait_minutes: float = 10.0, target_share: float = 0.8,
-    weeks: float | None = None,
+    weeks: float | None = WEEKS,
 ) -> Document:  # fmt: skip
     """The queue now, how long drafts waited in the window, and how many moderators each hour of the week needs.
 
@@ -32,7 +34,8 @@ def capacity(
     `drafts`: arrivals at moderation in the window: a moderation_queue stage, in a session without one the last successful
     ai_processing unless it was sent without review. `picked_up` of them; `wait_p50_ms`, `wait_p90_ms` of those.
     `in_time_share`: those picked up within the target, of those picked up or waiting longer than the target already.
-    The history is the last `weeks`, or the window where that is longer or no weeks are asked for. From it: `handling_mean_ms`, `handling_p90_ms`
+    The history is the last `weeks`, or the window where that is longer or `weeks` is None;
+    it begins at `history_since` and ends at `history_until`. From it: `handling_mean_ms`, `handling_p90_ms`
     (admin_review and correction_processing of a session together), `week.drafts_per_hour` and
     `week.needed` (7 days from Monday, 24 hours each, in the zone of the settings), `busiest` (the busiest
     hours as rows; `weeks`: how often the store covers the hour). `present`: different moderators who end a review in such an hour, mean.
@@ -66,6 +69,8 @@ def capacity(
         **_waits(found),
         "target_wait_ms": target_ms,
         "target_share": target_share,
+        "history_since": aware(history),
+        "history_until": aware(window.until),
         "weeks_covered": sum(map(sum, covered)) / 168,
         "reviews": work["reviews"],
         "enough": enough,
@@ -82,7 +87,7 @@ def capacity(
 
 def _check(target_wait_minutes: Any, target_share: Any, weeks: Any) -> None:
     for name, value, high in (
-        ("target_wait_minutes", target_wait_minutes, 100_000.0), ("target_share", target_share, 1.0), ("weeks", 4.0 if weeks is None else weeks, 530.0),
+        ("target_wait_minutes", target_wait_minutes, 100_000.0), ("target_share", target_share, 1.0), ("weeks", WEEKS if weeks is None else weeks, 530.0),
     ):  # fmt: skip
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not is_number or not 0 < value <= high or (high == 1.0 and value == 1):

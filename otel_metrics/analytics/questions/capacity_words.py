@@ -1,12 +1,17 @@
 """Owns the sentences of the question about capacity: what waits, whether the target is met, which hours need more people."""
 
 from otel_metrics.analytics.questions.document import Document, Record
+from otel_metrics.analytics.questions.saying import said_ms
 
 _MOST_SHORT_HOURS = 3
 
 
 def sentences_of(document: Document, hours: list[Record], least_reviews: int) -> list[str]:
     """What people can do with the figures, the most pressing first."""
+    return [*_pressing(document, hours, least_reviews), _history(document)]
+
+
+def _pressing(document: Document, hours: list[Record], least_reviews: int) -> list[str]:
     said = [_waiting(document)]
     if document["in_time_share"] is not None:
         said.append(_performance(document))
@@ -19,6 +24,11 @@ def sentences_of(document: Document, hours: list[Record], least_reviews: int) ->
             f"How many moderators are needed can not be said yet: {_number(count, 'review')} so far, {least_reviews} are needed for a handling time.",
         ]
     return [*said, *_needs(document, hours)]
+
+
+def _history(document: Document) -> str:
+    span_ms = (document["history_until"] - document["history_since"]).total_seconds() * 1000
+    return f"The hours of the week and the handling time are of the last {said_ms(span_ms)}."
 
 
 def _waiting(document: Document) -> str:

@@ -22,7 +22,8 @@ def sentences_of(document: Document, *, has_prices: bool) -> list[str]:
     else:
         if not has_prices and document["unpriced_calls"]:
             said.append(
-                "Costs that were recorded are added up; for prices of tokens: pip install 'otel_metrics[prices]'."
+                "Costs that were recorded are added up; for prices of tokens install the package with its extra `prices`: "
+                "pip install '.[prices]' in its copy."
             )
         said += _unpriced(document["unpriced"], has_prices=has_prices)
         if document["foreign_calls"]:

@@ -65,7 +65,7 @@ def _sentences(figures: dict[str, int]) -> list[str]:
     if not made and not delivered:
         return ["Nothing was decided and nothing was delivered in this time."]
     done = ", ".join(f"{figures[name]:,} {name}" for name in _DECISIONS if name != "other" or figures[name])
-    said = [f"Moderators decided {made:,} times: {done}."]
+    said = [f"Moderators decided {'once' if made == 1 else f'{made:,} times'}: {done}."]
     if count := figures["deliveries_differing"]:
         said.append(
             f"{count:,} of {delivered:,} deliveries are not the text that was approved: look at each, "

@@ -35,7 +35,7 @@ def stages(
     successful), `success_percent`, `mean_ms`, `p50_ms`, `p95_ms`, `p99_ms` (interpolated; p95 and p99 None and `enough`
     false below `LEAST_STAGES`). Hours and days are of `settings.timezone`; `hour` is its beginning. `errors`: failed
     stages by `error_type`, 'unknown' where none was recorded; `failed_share` is of the runs of that stage. `stage`
-    narrows these lists to one stage.
+    narrows these lists to one stage; where it has no row, the first sentence says so and which stages there are.
 
     Shares are of the sum of end-to-end times over sessions with a stage in the window; end-to-end is last end - first
     start over all their stages, as far as they ended at most `settings.session_timeout_hours` before the window. Each
@@ -60,7 +60,7 @@ def stages(
     figures = _end_to_end(ends, improvement_percent)
     counts = {one["stage"]: one["count"] for one in in_all}
     return {
-        "sentences": _sentences(figures, in_all),
+        "sentences": [*_absent(stage, in_all, ends, order), *_sentences(figures, in_all)],
         **figures,
         "by_stage": [{"stage": one["stage"], **_times(one)} for one in in_all],
         "end_to_end": _parts(ends, order),
@@ -138,6 +138,15 @@ def _end_to_end(ends: Record, improvement_percent: float) -> Record:
         "saved_of_end_to_end_percent": None if share is None else share * improvement_percent,
         "enough": enough,
     }
+
+
+def _absent(stage: str | None, in_all: list[Record], ends: Record, order: list[str]) -> list[str]:
+    """What there is to say where a stage was asked for that the window does not have."""
+    present = {one["stage"] for one in ends["owned"] or ()}
+    if stage is None or in_all or not present:
+        return []
+    named = sorted(present, key=lambda name: (order.index(name) if name in order else len(order), name))
+    return [f"No stage {stage!r} has ended in this time; there are {', '.join(named)}."]
 
 
 def _sentences(figures: Record, in_all: list[Record]) -> list[str]:

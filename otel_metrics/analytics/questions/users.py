@@ -55,7 +55,7 @@ def users(engine: Engine, window: Window, settings: Settings, *, within_hours: f
     answers = _responses(engine, window, settings.session_timeout_hours)
     figures = {**people[0], **peaks[0], **again, **answers[0]}
     return {
-        "sentences": _sentences(figures),
+        "sentences": _sentences(figures, window),
         **figures,
         "sessions_per_user": people[1],
         "top_users": people[2],
@@ -191,7 +191,7 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole >= LEAST_SESSIONS else None
 
 
-def _sentences(figures: Record) -> list[str]:
+def _sentences(figures: Record, window: Window) -> list[str]:
     if not figures["sessions"]:
         return ["No session has begun in this time."]
     said = [f"{said_count(figures['sessions'], 'session')} of {said_count(figures['users'], 'user')}."]
@@ -200,7 +200,7 @@ def _sentences(figures: Record) -> list[str]:
         said.append(f"Half of those who get an answer have it in {half}; 1 in 20 waits longer than {most}.")
     if figures["never_answered"]:
         said.append(
-            f"{said_count(figures['never_answered'], 'session')} ended without an answer: see `without_answer`."
+            f"{said_count(figures['never_answered'], 'session')} ended without an answer: see the table Without answer."
         )
     if figures["peak_hour"] is not None:
         weekday = f", and on {figures['peak_weekday']}s" if figures["peak_weekday"] else ""
@@ -209,6 +209,10 @@ def _sentences(figures: Record) -> list[str]:
         part, hours = said_percent(100 * figures["repeat_share"]), f"{figures['within_hours']:g} h"
         said.append(
             f"{part} of the sessions are of somebody who had asked within {hours} before: their answer may not have helped."
+        )
+    if (window.until - window.since).total_seconds() <= figures["within_hours"] * 3600:
+        said.append(
+            f"First contacts are counted after {figures['within_hours']:g} h: a window of them needs more hours than {figures['within_hours']:g}."
         )
     if not figures["enough"]:
         said.append(f"Percentiles and shares are shown from {LEAST_SESSIONS} sessions on.")

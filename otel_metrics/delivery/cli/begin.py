@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from otel_metrics.delivery.cli.desk import reading, settings_for
+from otel_metrics.delivery.cli.desk import program_called, reading, settings_for
 from otel_metrics.delivery.cli.options import Database, Form, Printed
 from otel_metrics.delivery.cli.streams import output_console, print_json, show
 
@@ -31,12 +31,12 @@ def demo(
             return
         show(dashboard_view(desk, document, 24))
         option = desk.option
-        console = output_console()
+        console, program = output_console(), program_called()
         console.print("\nWhat next", style="head")
         for line in (
-            f"otel-metrics sessions{option}",
-            f"otel-metrics session {played.worth_a_look[:13]}{option}",
-            f"otel-metrics queue{option}",
-            f'otel-metrics sql "SELECT outcome, count(*) AS n FROM sessions GROUP BY 1"{option}',
+            f"{program} sessions{option}",
+            f"{program} session {played.worth_a_look[:13]}{option}",
+            f"{program} queue{option}",
+            f'{program} sql "SELECT outcome, count(*) AS n FROM sessions GROUP BY 1"{option}',
         ):
             console.print(f"  {line}", soft_wrap=True)

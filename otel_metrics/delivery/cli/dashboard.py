@@ -72,7 +72,7 @@ def _tiles(document: Document, width: int) -> Table:
     corrected = corrections.get("corrected_sessions")
     tiles = (
         ("Sessions", count(overview["total_requests"]), f"{count(stages)} stages", "work"),
-        ("Success", percent(rate) if stages else "–", f"{count(failed)} failed", _rate_style(rate) or "good"),
+        ("Stage success", percent(rate) if stages else "–", f"{count(failed)} failed", _rate_style(rate) or "good"),
         ("End to end", duration(overview["avg_total_processing_time_ms"] or None), "mean", "work"),
         (
             "Corrected",

@@ -1,7 +1,9 @@
 """Owns the way from `--database` to answers: the settings, taking in what the journal holds, and a store that is not there."""
 
 import shlex
+import shutil
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ from otel_metrics.store.tables import MetricsStorage
 if TYPE_CHECKING:
     from otel_metrics.analytics.answers import Answers
 
+_PROGRAM = "otel-metrics"
 _WAIT_S = 2.0
 _LONG_BYTES = 4_000_000
 _POLL_S = 0.1
@@ -53,6 +56,14 @@ def settings_for(database: Path | None) -> Settings:
             f"database and log are one file, {settings.database}", "two files", "name the SQLite file, such as metrics.db"
         )  # fmt: skip
     return settings
+
+
+def program_called() -> str:
+    """How a shell finds this program: its name, or where that is not on the PATH the path that it was called by."""
+    called = Path(sys.argv[0])
+    if called.name != _PROGRAM or not called.parent.parts or shutil.which(_PROGRAM) == str(called.absolute()):
+        return _PROGRAM
+    return shlex.quote(sys.argv[0])
 
 
 def database_option(database: Path | None) -> str:

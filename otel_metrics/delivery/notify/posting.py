@@ -43,8 +43,8 @@ def apprise_library() -> Any:
             import apprise
         except ImportError as error:
             raise MissingExtra(
-                "the rules file has targets and apprise is not installed", "the extra `notify`",
-                "pip install 'otel_metrics[notify]'",
+                "the rules file has targets and apprise is not installed", "the package with its extra `notify`",
+                "pip install '.[notify]' in its copy",
             ) from error  # fmt: skip
         apprise.Apprise.instantiate("json://localhost")
     return apprise
