@@ -24,7 +24,7 @@ def serve(
         if (error.name or "").startswith("otel_metrics"):
             raise
         raise MissingExtra(
-            f"the library {error.name} is not installed", "the extra `dashboard`", 'run: pip install "otel_metrics[dashboard]"'
+            f"the library {error.name} is not installed", "the package with its extra `dashboard`", "pip install '.[dashboard]' in its copy"
         ) from error  # fmt: skip
     from otel_metrics.delivery.page.feed import Feed
 

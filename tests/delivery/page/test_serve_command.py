@@ -46,7 +46,7 @@ def test_without_the_extra_the_command_says_how_to_get_it(tmp_path: Path):
         check=False,
     )
     assert done.returncode == 2
-    assert 'pip install "otel_metrics[dashboard]"' in done.stderr
+    assert "pip install '.[dashboard]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
