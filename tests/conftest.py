@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry import context, trace
+from opentelemetry.context import Context
 from support.opentelemetry import forget_providers
 
 import otel_metrics
@@ -21,11 +23,15 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def fresh_opentelemetry() -> Iterator[None]:
-    """No provider and no service of one test reaches the next one."""
+    """No provider, no service and no current span of one test reaches the next one."""
     forget_providers()
     yield
     otel_metrics.shutdown()
     forget_providers()
+    left = trace.get_current_span()
+    if left is not trace.INVALID_SPAN:
+        context.attach(Context())
+        pytest.fail(f"the test left {left} as the current span of its thread, where every later test would find it")
 
 
 @pytest.fixture
