@@ -137,9 +137,7 @@ def test_what_users_write_is_never_markup(chrome: "Chrome", tmp_path: Path):
                 service.get_logger().warning(_EVIL, _EVIL, session_id=session, **{_EVIL: _EVIL})
                 raise ValueError(_EVIL)
         service.record_correction(session, 5, _EVIL, "text_correction", "a", "b", 5, model=_EVIL, prompt=_EVIL)
-        service.timer(session, 1, 1, _EVIL[:60]).__enter__()
-        service.flush()
-        with serving(tmp_path / "metrics.db") as served:
+        with service.timer(session, 1, 1, _EVIL[:60]), serving(tmp_path / "metrics.db") as served:
             for path in (
                 *VIEWS,
                 f"sessions?id={session}",
