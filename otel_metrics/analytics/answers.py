@@ -13,7 +13,7 @@ from otel_metrics.analytics.alerting.reading import Look, Reading
 from otel_metrics.analytics.alerting.rules import Rule
 from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_file
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
-from otel_metrics.analytics.engine import Engine, Rows
+from otel_metrics.analytics.engine import Engine, Memory, Rows
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.frames import pandas_frame, polars_frame
 from otel_metrics.analytics.freesql import run_query
@@ -47,11 +47,15 @@ if TYPE_CHECKING:
 class Answers:
     """Answers over one store, or over nothing where `storage` is None. Each call first takes in what is new; draining the journal is its caller's."""
 
-    def __init__(self, storage: MetricsStorage | None, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self, storage: MetricsStorage | None, settings: Settings, clock: Clock | None = None,
+        memory: Memory | None = None,
+    ) -> None:  # fmt: skip
+        """`memory`: what the questions may use; see `Engine`."""
         self._settings = settings
         self._clock = clock or SystemClock()
         self._storage = storage
-        self._engine = Engine(storage)
+        self._engine = Engine(storage, memory)
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Takes in what is new; `progress` is called with rows done and rows in all of the table at hand."""

@@ -39,23 +39,31 @@ class Rows:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the questions to one engine may use; more of it goes to the disk if it `spills`, else it is refused."""
+
+    bytes: int
+    spills: bool = True
+
+
 class Engine:
     """An in-memory DuckDB that follows one store. A refresh reads only hot rows that are new or have changed.
 
     It can open the files of the segments and no other ones; where the manifest changes, another DuckDB is made.
     """
 
-    def __init__(self, storage: MetricsStorage | None, memory_bytes: int | None = None) -> None:
-        """`memory_bytes`: what everything together may use; then nothing goes to the disk instead."""
+    def __init__(self, storage: MetricsStorage | None, memory: Memory | None = None) -> None:
+        """`memory`: 700 MB if it is not given, or half of the machine's where that is less."""
         self._storage = storage
-        self._memory_bytes = memory_bytes
+        self._memory = memory or Memory(_most_memory())
         self._mutex = threading.RLock()
         self._seq = 0
         self._deletions = 0
         self._manifest = (0, 0)
         self._segments: list[Segment] = []
         self._faults: list[str] = []
-        self.connection, _ = _opened([], None, memory_bytes)
+        self.connection, _ = _opened([], None, self._memory)
         self._drawn = DrawnTables(self.connection)
 
     def refresh(self, progress: Progress | None = None) -> None:
@@ -99,7 +107,7 @@ class Engine:
     def _follow_manifest(self, layout: StoreLayout, segments: list[Segment]) -> None:
         """Another DuckDB over the segments that there are now: one that is open can not be given further files."""
         before = self.connection
-        self.connection, self._faults = _opened(segments, layout, self._memory_bytes)
+        self.connection, self._faults = _opened(segments, layout, self._memory)
         self._drawn = DrawnTables(self.connection)
         self._segments = segments
         before.close()
@@ -195,13 +203,12 @@ def _manifest(counters: Mapping[str, int]) -> tuple[int, int]:
     return counters["store"], counters["generation"]
 
 
-def _memory_bytes() -> int:
-    """What questions may use of the memory: 700 MB, or half of it where that is less."""
+def _most_memory() -> int:
     return min(_MOST_MEMORY_BYTES, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
 
 
 def _opened(
-    segments: Sequence[Segment], layout: StoreLayout | None, memory_bytes: int | None
+    segments: Sequence[Segment], layout: StoreLayout | None, memory: Memory
 ) -> tuple[duckdb.DuckDBPyConnection, list[str]]:
     """A DuckDB with empty hot tables and the views over them and these segments, which can open no other file.
 
@@ -213,12 +220,12 @@ def _opened(
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute("SET enable_progress_bar = false")  # it would go to standard output, into the JSON there
-    if memory_bytes is not None:
-        connection.execute(f"SET memory_limit = '{memory_bytes}B'")
+    if not memory.spills:
+        connection.execute(f"SET memory_limit = '{memory.bytes}B'")
         connection.execute("SET temp_directory = ''")
         connection.execute("SET threads = 2")
     elif layout and segments:  # a large store must not take all of a small machine: what does not fit goes to the disk
-        connection.execute(f"SET memory_limit = '{_memory_bytes()}B'")
+        connection.execute(f"SET memory_limit = '{memory.bytes}B'")
         connection.execute(f"SET temp_directory = {quoted(spill_folder(layout))}")
     create_tables(connection)
     connection.execute("CREATE SCHEMA cold")

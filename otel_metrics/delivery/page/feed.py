@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from otel_metrics.analytics.answers import Answers
+from otel_metrics.analytics.engine import Memory
 from otel_metrics.delivery.cli.desk import is_there
 from otel_metrics.delivery.page.card import Cards
 from otel_metrics.delivery.page.place import CALM, Place
@@ -29,6 +30,9 @@ _REST = 9.0
 _CALM_S = 60.0
 _CHEAP_S = 0.05
 _MOST_KEPT = 64
+_MEMORY = Memory(120_000_000)
+"""A page that stays open for days leaves the memory to the bot beside it. A large question is as fast from the disk: 2.6 s
+for the hours of 30 days with 10 million rows, with this much and with 700 MB."""
 _LOOK_AT_ROWS_EVERY_S = 30.0
 
 
@@ -54,7 +58,7 @@ class Feed:
 
     def __init__(self, settings: Settings, storage: MetricsStorage) -> None:
         self.settings, self.storage = settings, storage
-        self.answers = Answers(storage, settings)
+        self.answers = Answers(storage, settings, memory=_MEMORY)
         self.health = Health("reading")
         self.version = 0
         self.read_at = 0.0

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.engine import Engine, Memory
 from otel_metrics.analytics.freesql import run_query
 from otel_metrics.delivery.cli.query import cell_text
 from otel_metrics.errors import OtelMetricsError
@@ -35,7 +35,10 @@ def _answer(wish: dict[str, Any]) -> dict[str, Any]:
     _limit(resource.RLIMIT_CPU, wish["cpu_s"])
     _limit(resource.RLIMIT_AS, wish["address_bytes"])
     settings = Settings(database=Path(wish["database"]), log_file=Path(wish["log_file"]))
-    engine = Engine(MetricsStorage(StoreLayout(settings.database, settings.log_file), settings), wish["memory_bytes"])
+    engine = Engine(
+        MetricsStorage(StoreLayout(settings.database, settings.log_file), settings),
+        Memory(wish["memory_bytes"], spills=False),
+    )
     engine.refresh()
     _limit(resource.RLIMIT_FSIZE, 0)  # from here on nothing can be written, whatever the query finds a way to
     most: int = wish["rows"]
