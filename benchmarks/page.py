@@ -1,6 +1,8 @@
 """Measures the live page: server time of a refresh in each view while a bot records, and what an open page costs at rest.
 
 `python benchmarks/page.py [rows]`: over so many stage rows of 30 days in segments (1 million if no number is given).
+Of each view: its first figures, its figures asked for anew, and what its refreshes cost in two minutes as the server makes
+them: every two seconds, where expensive figures rest in between.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from urllib.request import urlopen
 
 from generator import generate, write_cold
 from stores import settings_in
@@ -22,11 +25,15 @@ from otel_metrics.delivery.cli.desk import storage_of
 from otel_metrics.delivery.page.catalogue import cards_of
 from otel_metrics.delivery.page.feed import Feed
 from otel_metrics.delivery.page.place import VIEWS, Place
+from otel_metrics.delivery.page.server import EVERY_S
 from otel_metrics.settings import Settings
 from otel_metrics.store.layout import StoreLayout
 
-_REFRESHES = 20
+_ANEW = 20
+_REFRESHES = 60
 _REST_S = 60.0
+_FIRST_FIGURES_S = 15.0
+"""What no first figures take: views that are asked for without a browser finish behind the answer."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -40,23 +47,55 @@ def main() -> None:
 
 
 def _refreshes(settings: Settings) -> None:
-    """A session is recorded before each refresh, so that none is spared."""
+    """A session is recorded before each refresh, so that none is spared for want of news."""
     with MetricsService(replace(settings, drain_interval_s=0.0)) as bot:
+        anew = {view: _asked_anew(settings, bot, view) for view in VIEWS}
+        served = _as_served(settings, bot)
+    for view in VIEWS:
+        first_s, took = anew[view]
+        print(
+            f"{view:12} first {1000 * first_s:6.0f} ms, anew: median {1000 * statistics.median(took):6.0f} ms,"
+            f" refreshes: median {1000 * statistics.median(served[view]):6.0f} ms, p95 {1000 * _p95(served[view]):6.0f} ms"
+        )
+    print(f"all views, refreshes: p95 {1000 * _p95([one for each in served.values() for one in each]):.0f} ms")
+
+
+def _asked_anew(settings: Settings, bot: MetricsService, view: str) -> tuple[float, list[float]]:
+    feed = Feed(settings, storage_of(settings))
+    first_s = asyncio.run(_refresh(feed, view))
+    took = []
+    for _ in range(_ANEW):
+        _record(bot)
+        feed._kept.clear()
+        took.append(asyncio.run(_refresh(feed, view)))
+    feed.close()
+    return first_s, took
+
+
+def _as_served(settings: Settings, bot: MetricsService) -> dict[str, list[float]]:
+    """Every view open in a browser at once: what each refresh costs, the first ones left out."""
+    feed = Feed(settings, storage_of(settings))
+    for view in VIEWS:
+        asyncio.run(_refresh(feed, view))
+    took: dict[str, list[float]] = {view: [] for view in VIEWS}
+    for _ in range(_REFRESHES):
+        began = time.monotonic()
         for view in VIEWS:
-            feed = Feed(settings, storage_of(settings))
-            first_s = asyncio.run(_refresh(feed, view))
-            took = []
-            for _ in range(_REFRESHES):
-                session = bot.create_session(1, 1)
-                with bot.timer(session, 1, 1, "ai_processing"):
-                    pass
-                feed._kept.clear()
-                took.append(asyncio.run(_refresh(feed, view)))
-            feed.close()
-            p95_s = statistics.quantiles(took, n=20)[-1]
-            print(
-                f"{view:12} first {1000 * first_s:6.0f} ms, refresh median {1000 * statistics.median(took):6.0f} ms, p95 {1000 * p95_s:6.0f} ms"
-            )
+            _record(bot)
+            took[view].append(asyncio.run(_refresh(feed, view)))
+        time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
+    feed.close()
+    return took
+
+
+def _record(bot: MetricsService) -> None:
+    session = bot.create_session(1, 1)
+    with bot.timer(session, 1, 1, "ai_processing"):
+        pass
+
+
+def _p95(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=20)[-1]
 
 
 async def _refresh(feed: Feed, view: str) -> float:
@@ -90,8 +129,15 @@ def _at_rest(settings: Settings) -> None:
             before_s = _processor_s(server.pid)
             time.sleep(_REST_S)
             used = (_processor_s(server.pid) - before_s) / _REST_S
-            print(f"at rest with one open page: {100 * used:.1f} % of a core, {_memory_mb(server.pid):.0f} MB")
+            print(f"at rest with one open page: {100 * used:.1f} % of a core, {_memory_mb(server.pid, 'VmRSS'):.0f} MB")
             browser.terminate()
+        for view in VIEWS:
+            with urlopen(f"{link}{view}", timeout=60) as answer:
+                answer.read()
+        time.sleep(_FIRST_FIGURES_S)
+        print(
+            f"after a look at every view: {_memory_mb(server.pid, 'VmRSS'):.0f} MB, at most {_memory_mb(server.pid, 'VmHWM'):.0f} MB"
+        )
         server.terminate()
 
 
@@ -100,9 +146,9 @@ def _processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _memory_mb(pid: int) -> float:
+def _memory_mb(pid: int, what: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1000
+    return int(status.partition(f"{what}:")[2].split()[0]) / 1000
 
 
 if __name__ == "__main__":
