@@ -1,6 +1,6 @@
 """Owns the questions as Python calls: one engine over one store, brought up to date before each answer."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,10 +57,10 @@ class Answers:
         """Takes in what is new; `progress` is called with rows done and rows in all of the table at hand."""
         self._engine.refresh(progress)
 
-    def dashboard(self, hours: float = 24) -> Document:
-        """The dashboard document of the last `hours`; percentages 0 to 100, durations in milliseconds."""
+    def dashboard(self, hours: float = 24, sections: Collection[str] | None = None) -> Document:
+        """The dashboard document of the last `hours`, with some sections of single subjects or all; percentages 0 to 100, durations in milliseconds."""
         window = self._window(hours)
-        return {**build_dashboard(self._engine, self._settings, window), "alerts": self._alerts(window)}
+        return {**build_dashboard(self._engine, self._settings, window, sections), "alerts": self._alerts(window)}
 
     def figures(self, hours: float = 24) -> Document:
         """The dashboard's first figures alone, without the sections of the single subjects: for who looks every second."""

@@ -18,6 +18,7 @@ from otel_metrics.delivery.page.feed import Feed
 from otel_metrics.delivery.page.frame import Page, place_or_problem
 from otel_metrics.delivery.page.guard import Doors, Guard
 from otel_metrics.delivery.page.place import VIEWS
+from otel_metrics.delivery.page.scraping import Scrapes
 from otel_metrics.errors import SettingError
 
 EVERY_S = 2.0
@@ -82,6 +83,7 @@ def make_app(feed: Feed, doors: Doors) -> Guard:
             await task
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=following)
+    app.add_api_route("/metrics", Scrapes(feed).answer, methods=["GET"])
     head = f"<style>{_asset('page.css')}</style><script>{_asset('page.js')}</script>"
 
     async def show(request: Request) -> None:
