@@ -12,6 +12,7 @@ from otel_metrics.analytics.alerting.post import messages, undelivered
 from otel_metrics.analytics.alerting.reading import Look, Reading
 from otel_metrics.analytics.alerting.rules import Rule
 from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_file
+from otel_metrics.analytics.alerting.targets import Target
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
 from otel_metrics.analytics.engine import Engine, Rows
 from otel_metrics.analytics.export import export_table
@@ -88,6 +89,14 @@ class Answers:
     def rules(self) -> list[Rule]:
         """Every rule of alerts, those that are off too; `SettingError` where the file of rules is not as it should be."""
         return load_rules(self._settings)
+
+    def targets(self) -> list[Target]:
+        """Everybody who is told of alerts; none of them shows its URL."""
+        return load_rules_file(self._settings).targets
+
+    def alerts_looked_at(self) -> datetime | None:
+        """When an evaluator has looked at the rules last; None where none ever has."""
+        return told.looked_at(self._storage)
 
     def alert_states(self) -> list[Record]:
         """The alerts that an evaluator has found pending or firing."""

@@ -61,8 +61,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(database: Path, *arguments: str, **variables: str) -> Iterator[Served]:
-    """Serves a store on a free port until the block ends."""
+def serving(database: Path, *arguments: str, alerts: bool = False, **variables: str) -> Iterator[Served]:
+    """Serves a store on a free port until the block ends. Without `alerts` it leaves the store as it is."""
+    arguments = arguments if alerts else ("--no-alerts", *arguments)
     process = subprocess.Popen(
         [sys.executable, "-m", "otel_metrics", "serve", "--database", str(database), "--port", "0", *arguments],
         cwd=database.parent, env=environment(database.parent, **variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
