@@ -29,13 +29,14 @@ Row = tuple[tuple[str, ...], float | None]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is told: the document of a window that ends at a moment, what is in flight now, and the rules of alerts."""
+    """What is told: the document of a window that ends at a moment, what is in flight now, the rules and the last look at them."""
 
     document: Document
     queue: Document
     rules: Sequence[Rule]
     hours: float
     made_at_s: float
+    looked_at_s: float | None = None
 
 
 def exposition(found: Found, accept: str) -> tuple[bytes, str]:
@@ -149,6 +150,7 @@ def _alerts(sheet: _Sheet, found: Found) -> None:
     rules = [one for one in found.rules if one.enabled]
     sheet.gauges("hitl_alert_firing", "1 where a rule finds something wrong now, silenced or not.", ("rule", "severity"), [((one.name, one.severity), one.name in firing) for one in rules])  # fmt: skip
     sheet.gauges("hitl_alert_silenced", "1 where all that a rule finds wrong now is silenced.", ("rule", "severity"), [((one.name, one.severity), one.name in firing - loud) for one in rules])  # fmt: skip
+    sheet.gauge("hitl_alert_last_look_timestamp_seconds", "When serve or watch evaluated the rules last; not there where none has.", found.looked_at_s)  # fmt: skip
     lost = sum(one["count"] for one in alerts if one["type"] == "undelivered")
     sheet.gauge("hitl_alert_messages_undelivered", "Messages given up, to targets at which nothing has arrived since.", lost)  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -61,7 +62,9 @@ class Scrapes:
             self._kept[hours] = (now + min(_LONGEST_REST_S, _REST * (now - began)), kept)
             while len(self._kept) > _MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
-        return Found(kept.document, answers.queue(), kept.rules, hours, kept.made_at_s)
+        looked_at = answers.alerts_looked_at()
+        looked_at_s = None if looked_at is None else looked_at.timestamp()
+        return replace(kept, queue=answers.queue(), looked_at_s=looked_at_s)
 
 
 def _refused(error: Exception, status: int) -> Response:

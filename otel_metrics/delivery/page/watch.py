@@ -76,7 +76,7 @@ class Watch:
         problem = "; ".join(self._found)
         self._feed.watching = Watching(self._every_s, looked_at, problem)
         if problem != before.problem:
-            self._feed.forget()
+            await self._feed.ask(self._feed.forget)
         await asyncio.to_thread(self._tell, changes, problem if problem != before.problem else "")
 
     def _look_now(self) -> "list[Transition]":

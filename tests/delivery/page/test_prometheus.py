@@ -15,8 +15,10 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
-from support.cli import HOSTILE
+from support.cli import HOSTILE, real
 from support.page import Served, serving
+from support.processes import run
+from support.stores import rows
 
 from otel_metrics import MetricsService
 from otel_metrics.analytics.answers import Answers
@@ -128,20 +130,47 @@ def test_every_number_is_the_dashboards(served: Served, demo_folder: Path):
     assert told == pytest.approx(expected)
 
 
-def test_a_new_record_and_a_silence_are_seen(own_demo: Path):
-    """A scrape after a session has one more, and a rule that is silenced is told as such, though nobody looks at the page."""
-    settings = settings_for(own_demo)
-    with serving(own_demo, METRICS_DRAIN_INTERVAL="0") as page:
+_KILLED = """
+import os
+import otel_metrics as m
+session = m.create_session(1, 1)
+with m.timer(session, 1, 1, "ai_processing"):
+    pass
+os._exit(0)
+"""
+
+
+def test_what_only_the_log_has_yet_is_in_it(own_demo: Path):
+    """A session of a bot that was killed before it could move its log into the tables counts, though nobody looks at the page."""
+    with serving(own_demo) as page:
         before = numbers_in(page.ask(MONTH).text)
-        with MetricsService(settings) as service:
-            session = service.create_session(1, 1)
-            with service.timer(session, 1, 1, "ai_processing"):
-                pass
-            service.end_session(session)
+        run(_KILLED, own_demo.parent)
         after = numbers_in(page.ask("/metrics?hours=719").text)  # another window: figures of this one may rest
+        assert after[number("hitl_store_records_waiting")] == 0
     name = number("hitl_window_sessions")
     assert after[name] == before[name] + 1
-    assert before[number("hitl_alert_firing", rule="high_correction_rate", severity="warning")] == 1
+
+
+def test_silences_and_evaluators_are_told(own_demo: Path):
+    """A silenced rule fires and is marked; the moment of the last look is `watch`'s or `serve`'s, and absent before any."""
+    firing, silenced, looked = (
+        number("hitl_alert_firing", rule="high_correction_rate", severity="warning"),
+        number("hitl_alert_silenced", rule="high_correction_rate", severity="warning"),
+        number("hitl_alert_last_look_timestamp_seconds"),
+    )
+    with serving(own_demo) as page:
+        before = numbers_in(page.ask(MONTH).text)
+        assert (before[firing], before[silenced], looked in before) == (1, 0, False)
+        for command in (
+            ("alerts", "silence", "high_correction_rate", "--for", "2h", "--reason", "known"),
+            ("watch", "--once"),
+        ):
+            done = real(*command, "--database", own_demo, folder=own_demo.parent)
+            assert done.returncode == 0, done.stderr
+        after = numbers_in(page.ask("/metrics?hours=719").text)
+    assert (after[firing], after[silenced]) == (1, 1)
+    (row,) = (one for one in rows(own_demo, "counters") if one["name"] == "alerts_looked_us")
+    assert after[looked] == pytest.approx(int(row["value"]) / 1e6, abs=1e-3)
 
 
 def _many(folder: Path) -> Path:
