@@ -5,9 +5,12 @@ import http.client
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from support.processes import environment
@@ -82,3 +85,27 @@ def serving(database: Path, *arguments: str, alerts: bool = False, **variables: 
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+@contextlib.contextmanager
+def watching_page(folder: Path, *arguments: str, **variables: str) -> Iterator[Served]:
+    """A page that looks at the alerts every second."""
+    with serving(folder / "metrics.db", "--interval", "1s", *arguments, alerts=True, **variables) as served:
+        yield served
+
+
+def wait_for(wanted: Callable[[], Any], process: "subprocess.Popen[str] | None" = None) -> Any:
+    """What comes to be true."""
+    until = time.monotonic() + 40
+    while time.monotonic() < until:
+        found = wanted()
+        if found:
+            return found
+        assert process is None or process.poll() is None, "the process is gone"
+        time.sleep(0.02)
+    raise AssertionError("it did not come")
+
+
+def shown(page: Served) -> str:
+    """What the Alerts view says."""
+    return unescape(page.ask("/alerts").text)

@@ -117,7 +117,7 @@ class Watch:
         return math.inf if sent.next_s is None else sent.next_s
 
     def _tell(self, changes: "Iterable[Transition]", *sentences: str) -> None:
-        with suppress(OSError):  # nobody reads it any more
+        with suppress(OSError, ValueError):  # nobody reads it any more, or its stream can not say it
             for change in changes:
                 self._show(change)
             for one in filter(None, sentences):

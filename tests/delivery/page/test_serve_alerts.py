@@ -4,16 +4,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.notified import RULES, fire, titles
-from support.page import Served, serving
+from support.page import shown, wait_for, watching_page
 from support.post import Letterbox, http_server
 from support.processes import environment
 from support.stores import rows
@@ -31,25 +28,6 @@ FIRING, RESOLVED = "FIRING warning: cpu (type=cpu)", "RESOLVED: cpu (type=cpu)"
 def box() -> Iterator[Letterbox]:
     with http_server() as one:
         yield one
-
-
-@contextmanager
-def watching_page(folder: Path, *arguments: str, **variables: str) -> Iterator[Served]:
-    """A page that looks at the alerts every second."""
-    with serving(folder / "metrics.db", "--interval", "1s", *arguments, alerts=True, **variables) as served:
-        yield served
-
-
-def wait_for(wanted: Callable[[], Any], process: "subprocess.Popen[str] | None" = None) -> Any:
-    """What comes to be true."""
-    until = time.monotonic() + 40
-    while time.monotonic() < until:
-        found = wanted()
-        if found:
-            return found
-        assert process is None or process.poll() is None, "the process is gone"
-        time.sleep(0.02)
-    raise AssertionError("it did not come")
 
 
 def record(folder: Path, value: float) -> None:
@@ -72,11 +50,6 @@ def look_again(folder: Path) -> None:
     for _ in range(2):
         before = looks(folder)
         wait_for(lambda before=before: looks(folder) > before)
-
-
-def shown(page: Served) -> str:
-    """What the Alerts view says."""
-    return unescape(page.ask("/alerts").text)
 
 
 def test_it_tells_what_fires_and_what_is_over(tmp_path: Path, box: Letterbox):
@@ -104,18 +77,18 @@ def test_beside_watch_each_message_goes_out_once(tmp_path: Path, box: Letterbox)
     try:
         with watching_page(tmp_path) as page, watching_page(tmp_path) as other:
             wait_for(lambda: titles(box), page.process)
-            for value, change in ((10, RESOLVED), (95, FIRING), (10, RESOLVED)):
+            for value, change in ((10, RESOLVED), (95, FIRING)):
                 record(tmp_path, value)
                 wait_for(lambda change=change: titles(box)[-1] == change, watch)
-                for _ in range(3):  # each of the three has had its turn
-                    look_again(tmp_path)
+                look_again(tmp_path)  # by others too
+                look_again(tmp_path)
             assert other.process.poll() is None
     finally:
         watch.send_signal(signal.SIGINT)
         watch.communicate(timeout=20)
     assert watch.returncode == 0
-    assert titles(box) == [FIRING, RESOLVED, FIRING, RESOLVED]
-    assert [row["tries"] for row in rows(tmp_path / "metrics.db", "notices")] == [1, 1, 1, 1]
+    assert titles(box) == [FIRING, RESOLVED, FIRING]
+    assert [row["tries"] for row in rows(tmp_path / "metrics.db", "notices")] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -181,32 +154,6 @@ def test_it_begins_before_there_is_a_store(tmp_path: Path, box: Letterbox):
         page.process.send_signal(signal.SIGTERM)
         _, notes = page.process.communicate(timeout=20)
     assert notes == f"note: sent to hook: {FIRING}\n"
-
-
-def test_it_can_leave_the_alerts_to_others(tmp_path: Path, box: Letterbox):
-    """With --no-alerts it looks at no rule and says so; what another one sends is shown."""
-    fire(tmp_path, box)
-    with serving(tmp_path / "metrics.db", "--no-alerts", alerts=True) as page:
-        text = shown(page)
-        assert "Nobody has looked at the rules." in text and "leaves that to <code>otel-metrics watch</code>" in text
-    with watching_page(tmp_path) as other:
-        wait_for(lambda: titles(box), other.process)
-    with serving(tmp_path / "metrics.db", "--no-alerts", alerts=True) as page:
-        text = shown(page)
-    assert ">sent<" in text and "The rules were looked at" in text
-
-
-def test_undelivered_messages_say_what_to_do(tmp_path: Path, box: Letterbox):
-    """One that was given up shows its target, why, and the command that lets it be tried anew."""
-    fire(tmp_path, box)
-    with watching_page(tmp_path) as page:
-        wait_for(lambda: titles(box), page.process)
-    with writing(tmp_path / "metrics.db") as connection:
-        connection.execute("UPDATE notices SET state = 'undelivered', tries = 30, error = '<b>no</b> such host'")
-    with serving(tmp_path / "metrics.db") as page:
-        text = shown(page)
-    assert ">undelivered<" in text and "&lt;b&gt;no&lt;/b&gt; such host" in text
-    assert "alerts messages --again" in text
 
 
 def test_an_interval_that_is_none_is_told(cli: Callable[..., Any]):
