@@ -96,7 +96,7 @@ def watching_page(folder: Path, *arguments: str, **variables: str) -> Iterator[S
 
 def wait_for(wanted: Callable[[], Any], process: "subprocess.Popen[str] | None" = None) -> Any:
     """What comes to be true."""
-    until = time.monotonic() + 40
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         found = wanted()
         if found:

@@ -49,9 +49,12 @@ class Watch:
 
     async def keep(self) -> None:
         """Looks and sends until the end."""
-        while not self._ending.is_set():
-            await self._look()
-            await self._send_until(time.monotonic() + self._every_s)
+        try:
+            while not self._ending.is_set():
+                await self._look()
+                await self._send_until(time.monotonic() + self._every_s)
+        finally:
+            self.end()  # a second Ctrl-C cancels this, and what is being sent must not hold up the end then either
 
     def end(self) -> None:
         """Lets `keep` end soon: what is being sent gets a moment, what waits stays in the store."""

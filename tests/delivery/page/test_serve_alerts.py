@@ -91,15 +91,16 @@ def test_beside_watch_each_message_goes_out_once(tmp_path: Path, box: Letterbox)
     assert [row["tries"] for row in rows(tmp_path / "metrics.db", "notices")] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_a_receiver_that_hangs_holds_nobody_up(tmp_path: Path, box: Letterbox, ending: signal.Signals):
-    """While a receiver answers for good the page answers too; a signal ends both, and the message waits in the store."""
+@pytest.mark.parametrize("endings", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
+def test_a_receiver_that_hangs_holds_nobody_up(tmp_path: Path, box: Letterbox, endings: list[signal.Signals]):
+    """While a receiver answers for good the page answers too; a signal or two end both, and the message waits in the store."""
     fire(tmp_path, box)
     box.endless = True
     with watching_page(tmp_path) as page:
         assert box.reached.wait(40)
         assert page.ask("/now").status == 200
-        page.process.send_signal(ending)
+        for ending in endings:
+            page.process.send_signal(ending)
         _, notes = page.process.communicate(timeout=15)  # less than the receiver would be waited for
     assert box.gone.wait(20)
     assert "Traceback" not in notes
@@ -110,11 +111,12 @@ def test_a_receiver_that_hangs_holds_nobody_up(tmp_path: Path, box: Letterbox, e
 def test_what_was_waiting_is_sent_by_the_next_one(tmp_path: Path, box: Letterbox):
     """A message that failed is shown with why and from when on it is tried again, and goes out from the next page."""
     fire(tmp_path, box)
-    box.failures = 1
+    box.failures = 1000
     with watching_page(tmp_path) as page:
         text = wait_for(lambda: (text := shown(page)) and "to be retried" in text and text, page.process)
         assert "error=500" in text and "json://…" in text
         assert str(box.port) not in text
+    box.failures = 0
     with writing(tmp_path / "metrics.db") as connection:  # half a minute goes by
         connection.execute("UPDATE notices SET tried_at = '2026-01-01T00:00:00.000000Z'")
     with watching_page(tmp_path) as page:

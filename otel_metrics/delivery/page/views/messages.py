@@ -75,7 +75,10 @@ def _target(name: str, schemes: Mapping[str, str]) -> list[Child]:
 
 def trouble(watching: "Watching") -> Cards:
     """What keeps this page from looking at the rules, where something does."""
-    return [Card("watch-trouble", "Alerts are held up", notice(watching.problem, "bad"))] if watching.problem else []
+    told = watching.problem
+    return (
+        [Card("watch-trouble", "Alerts are held up", notice(f"{told[:1].upper()}{told[1:]}.", "bad"))] if told else []
+    )
 
 
 def last_look(feed: "Feed") -> Markup:
