@@ -1,6 +1,6 @@
 """Owns the questions as Python calls: one engine over one store, brought up to date before each answer."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from otel_metrics.analytics.alerting.post import messages, undelivered
 from otel_metrics.analytics.alerting.reading import Look, Reading
 from otel_metrics.analytics.alerting.rules import Rule
 from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_file
+from otel_metrics.analytics.alerting.targets import Target
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
 from otel_metrics.analytics.engine import Engine, Memory, Rows
 from otel_metrics.analytics.export import export_table
@@ -61,10 +62,10 @@ class Answers:
         """Takes in what is new; `progress` is called with rows done and rows in all of the table at hand."""
         self._engine.refresh(progress)
 
-    def dashboard(self, hours: float = 24) -> Document:
-        """The dashboard document of the last `hours`; percentages 0 to 100, durations in milliseconds."""
+    def dashboard(self, hours: float = 24, sections: Collection[str] | None = None) -> Document:
+        """The dashboard document of the last `hours`, with some sections of single subjects or all; percentages 0 to 100, durations in milliseconds."""
         window = self._window(hours)
-        return {**build_dashboard(self._engine, self._settings, window), "alerts": self._alerts(window)}
+        return {**build_dashboard(self._engine, self._settings, window, sections), "alerts": self._alerts(window)}
 
     def figures(self, hours: float = 24) -> Document:
         """The dashboard's first figures alone, without the sections of the single subjects: for who looks every second."""
@@ -92,6 +93,14 @@ class Answers:
     def rules(self) -> list[Rule]:
         """Every rule of alerts, those that are off too; `SettingError` where the file of rules is not as it should be."""
         return load_rules(self._settings)
+
+    def targets(self) -> list[Target]:
+        """Everybody who is told of alerts; none of them shows its URL."""
+        return load_rules_file(self._settings).targets
+
+    def alerts_looked_at(self) -> datetime | None:
+        """When an evaluator has looked at the rules last; None where none ever has."""
+        return told.looked_at(self._storage)
 
     def alert_states(self) -> list[Record]:
         """The alerts that an evaluator has found pending or firing."""

@@ -1,6 +1,6 @@
 """Owns the dashboard document: the figures of a window in the shape that the contract promises."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from otel_metrics.analytics.engine import Engine
@@ -33,11 +33,15 @@ SECTIONS: dict[str, Callable[[Engine, Window, Settings], Document]] = {
 """What stands in the document beside the contract's parts, by name; `corrections` goes into the part of that name."""
 
 
-def build_dashboard(engine: Engine, settings: Settings, window: Window) -> Document:
-    """The whole document: the figures of `build_figures` and a section for each subject of `SECTIONS`."""
+def build_dashboard(
+    engine: Engine, settings: Settings, window: Window, wanted: Collection[str] | None = None
+) -> Document:
+    """The figures of `build_figures` and a section for each subject of `SECTIONS`, or for those that are wanted."""
     document = build_figures(engine, window)
-    sections = {name: ask(engine, window, settings) for name, ask in SECTIONS.items()}
-    whole = {**document, **sections, "corrections": {**document["corrections"], **sections["corrections"]}}
+    asked = {name: ask for name, ask in SECTIONS.items() if wanted is None or name in wanted}
+    sections = {name: ask(engine, window, settings) for name, ask in asked.items()}
+    corrections = {**document["corrections"], **sections.get("corrections", {})}
+    whole = {**document, **sections, "corrections": corrections}
     return plain(whole)  # type: ignore[no-any-return]
 
 

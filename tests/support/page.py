@@ -5,9 +5,12 @@ import http.client
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from support.processes import environment
@@ -61,8 +64,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(database: Path, *arguments: str, **variables: str) -> Iterator[Served]:
-    """Serves a store on a free port until the block ends."""
+def serving(database: Path, *arguments: str, alerts: bool = False, **variables: str) -> Iterator[Served]:
+    """Serves a store on a free port until the block ends. Without `alerts` it leaves the store as it is."""
+    arguments = arguments if alerts else ("--no-alerts", *arguments)
     process = subprocess.Popen(
         [sys.executable, "-m", "otel_metrics", "serve", "--database", str(database), "--port", "0", *arguments],
         cwd=database.parent, env=environment(database.parent, **variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -81,3 +85,27 @@ def serving(database: Path, *arguments: str, **variables: str) -> Iterator[Serve
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
+
+
+@contextlib.contextmanager
+def watching_page(folder: Path, *arguments: str, **variables: str) -> Iterator[Served]:
+    """A page that looks at the alerts every second."""
+    with serving(folder / "metrics.db", "--interval", "1s", *arguments, alerts=True, **variables) as served:
+        yield served
+
+
+def wait_for(wanted: Callable[[], Any], process: "subprocess.Popen[str] | None" = None) -> Any:
+    """What comes to be true."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        found = wanted()
+        if found:
+            return found
+        assert process is None or process.poll() is None, "the process is gone"
+        time.sleep(0.02)
+    raise AssertionError("it did not come")
+
+
+def shown(page: Served) -> str:
+    """What the Alerts view says."""
+    return unescape(page.ask("/alerts").text)

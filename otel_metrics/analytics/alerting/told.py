@@ -14,7 +14,7 @@ from otel_metrics.analytics.alerting.rules import BUILT_IN, HIGH_CORRECTION_RATE
 from otel_metrics.analytics.alerting.states import FIRING, PENDING, plain
 from otel_metrics.analytics.questions.document import Document, Record
 from otel_metrics.errors import QueryError
-from otel_metrics.store.alerts import AlertRow, Silence, alert_history, open_alerts, silences
+from otel_metrics.store.alerts import AlertRow, Silence, alert_history, looked, open_alerts, silences
 from otel_metrics.store.notices import Unreached, unreached
 from otel_metrics.store.tables import MetricsStorage
 
@@ -55,6 +55,16 @@ def kept(storage: MetricsStorage | None, now_ns: int, rule: str | None = None, l
             open_alerts(connection), alert_history(connection, rule, limit), silences(connection, now_ns), now_ns,
             unreached(connection),
         )  # fmt: skip
+
+
+def looked_at(storage: MetricsStorage | None) -> datetime | None:
+    """When an evaluator has looked at the rules last."""
+    if storage is None or not storage.exists():
+        return None
+    with storage.reading() as connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            return None
+        return moment(looked(connection)[0])
 
 
 def firing(rules: Iterable[Rule], look: Look, store: Kept, hours_s: float) -> list[Record]:

@@ -33,7 +33,7 @@ def watch(
     form: Printed = Form.TABLE,
 ) -> None:  # fmt: skip
     """Evaluate alerts on an interval, print each change, and send it to the targets of the rules file; Ctrl-C ends it."""
-    every_s = _interval(interval)
+    every_s = interval_s(interval)
     with reading(database) as desk, _ending() as ended:
         evaluator = Evaluator(desk, form)
         evaluator.look(strict=True)
@@ -50,7 +50,8 @@ def watch(
                 next_look = time.monotonic() + every_s
 
 
-def _interval(text: str) -> float:
+def interval_s(text: str) -> float:
+    """The seconds of `--interval`; `SettingError` for what is no time from a second to a day."""
     from otel_metrics.analytics.alerting.duration import Duration
 
     with suppress(ValueError):
@@ -93,6 +94,8 @@ class Evaluator:
 
     def send(self) -> float:
         """Sends what is due, says what became of it on standard error, and gives after how many seconds there is more to do."""
+        from otel_metrics.delivery.notify.watching import said_of
+
         try:
             sent = self._watchman.send()
         except (StoreDamaged, StoreNewer):
@@ -100,12 +103,8 @@ class Evaluator:
         except (StoreError, OSError) as error:
             note(f"no messages about alerts this time ({error})")
             return _AGAIN_S
-        for one in sent.delivered:
-            note(f"sent to {one.target}: {one.title}")
-        for one, why in sent.failed:
-            note(f"not sent to {one.target} yet: {one.title} ({why})")
-        for one, why in sent.given_up:
-            note(f"given up for {one.target}: {one.title} ({why}); see `otel-metrics alerts messages`")
+        for one in said_of(sent):
+            note(one)
         return math.inf if sent.next_s is None else sent.next_s
 
     def _tell(self, one: "Transition") -> None:

@@ -81,7 +81,7 @@ def history(
     limit: Annotated[int, typer.Option(metavar="N", help="How many at most.")] = 50,
     database: Database = None, form: PrintedRows = RowForm.TABLE,
 ) -> None:  # fmt: skip
-    """What fires and has fired, the newest first, as `watch` has found it."""
+    """What fires and has fired, the newest first, as `watch` or `serve` has found it."""
     from otel_metrics.delivery.cli.alert_views import HISTORY_COLUMNS, HistoryView
 
     with _desk(context, database) as desk:
@@ -92,7 +92,7 @@ def history(
             show(
                 HistoryView(found, desk.settings.timezone)
                 if found
-                else "No alert has fired yet, as far as `otel-metrics watch` has looked."
+                else "No alert has fired yet, as far as `otel-metrics watch` or `serve` has looked."
             )
 
 
@@ -127,7 +127,7 @@ def messages(
     context: typer.Context,
     limit: Annotated[int, typer.Option(metavar="N", help="How many at most.")] = 50,
     again: Annotated[
-        bool, typer.Option("--again", help="Let those that were given up be tried anew by the next `watch`.")
+        bool, typer.Option("--again", help="Let those that were given up be tried anew by `watch` or `serve`.")
     ] = False,
     database: Database = None, form: PrintedRows = RowForm.TABLE,
 ) -> None:  # fmt: skip
@@ -141,7 +141,7 @@ def messages(
 
             with writing_alerts(desk.storage) as connection:
                 count = send_again(connection)
-            note(f"{count} will be tried anew by `otel-metrics watch`")
+            note(f"{count} will be tried anew by `otel-metrics watch` or `serve`")
         found = desk.answers.alert_messages(limit)
         if form is not RowForm.TABLE:
             rows_as(form, desk, found, MESSAGE_COLUMNS)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 
 from otel_metrics.analytics.alerting.evaluation import writing_alerts
 from otel_metrics.analytics.alerting.targets import Target
@@ -57,6 +58,7 @@ class Courier:
         self._lock = FileLock(storage.layout.notify_lock)
         self._unwritten: dict[int, tuple[str, str]] = {}
         """Outcomes that could not be written: what has arrived is not sent again by this process."""
+        self._ending = Event()
 
     def send_due(self, targets: Sequence[Target]) -> Sent:
         """Sends what is due, to all targets at the same time; a target that fails is left alone until the next pass."""
@@ -69,11 +71,15 @@ class Courier:
         finally:
             self._lock.release()
 
+    def end(self) -> None:
+        """Lets a pass that is under way end within seconds, and no other begin anything; from any thread."""
+        self._ending.set()
+
     def _pass(self, targets: Mapping[str, Target]) -> Sent:
         sent, resting = Sent(), set[str]()
         end = time.monotonic() + _LONGEST_PASS_S
         self._write_outcomes()
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self._ending.is_set():
             waiting = self._waiting()
             now_ns = self._clock.time_ns()
             due = _one_each(one for one in waiting if _is_due(one, now_ns) and one.target not in resting)
@@ -99,12 +105,17 @@ class Courier:
         with ThreadPoolExecutor(
             max_workers=min(len(due), _MOST_AT_ONCE), thread_name_prefix="otel_metrics notice"
         ) as pool:
-            errors = list(pool.map(lambda one: _sent_to(targets.get(one.target), one), due))
+            errors = list(pool.map(lambda one: self._sent_to(targets.get(one.target), one), due))
         for one, error in zip(due, errors, strict=True):
             state = DELIVERED if not error else UNDELIVERED if one.tries + 1 >= MOST_TRIES else WAITING
             self._unwritten[one.notice_id] = state, error
         self._write_outcomes()
         return list(zip(due, errors, strict=True))
+
+    def _sent_to(self, target: Target | None, notice: Notice) -> str:
+        if target is None:
+            return f"the rules file has no target {notice.target}"
+        return send(target, notice, self._ending)
 
     def _write_outcomes(self) -> None:
         if not self._unwritten:
@@ -113,12 +124,6 @@ class Courier:
             for number, (state, error) in self._unwritten.items():
                 note_outcome(connection, number, state, error)
         self._unwritten.clear()
-
-
-def _sent_to(target: Target | None, notice: Notice) -> str:
-    if target is None:
-        return f"the rules file has no target {notice.target}"
-    return send(target, notice)
 
 
 def _one_each(notices: Iterable[Notice]) -> list[Notice]:

@@ -4,34 +4,63 @@ import json
 import os
 import subprocess
 import sys
+import time
 import warnings
 from functools import cache
+from subprocess import PIPE
+from threading import Event
 from typing import Any
 
 from otel_metrics.errors import MissingExtra
 
 TIMEOUT_S = 20.0
 _LAST_WORDS_S = 5.0
+_AT_THE_END_S = 2.0
+_LOOK_EVERY_S = 0.1
 _LOUD = {"WARNING", "ERROR", "CRITICAL"}
 
 
-def post(url: str, title: str, body: str, kind: str) -> str:
-    """Hands it over; what went wrong in the service's words, empty where it was taken. What lasts longer than 25 s is ended."""
+def post(url: str, title: str, body: str, kind: str, ending: Event | None = None) -> str:
+    """Hands it over; what went wrong in the service's words, empty where it was taken.
+
+    What lasts longer than 25 s is ended, and what lasts longer than two once `ending` is set.
+    """
     message = json.dumps({"url": url, "title": title, "body": body, "kind": kind, "timeout_s": TIMEOUT_S})
     paths = os.pathsep.join(path for path in sys.path if path)
     try:
-        child = subprocess.run(  # noqa: S603 - ourselves; the URL goes by a pipe, so that nobody sees it among the processes
-            [sys.executable, "-P", "-m", __name__], input=message, capture_output=True, text=True, encoding="utf-8",
-            timeout=TIMEOUT_S + _LAST_WORDS_S, check=False, start_new_session=True,
-            env={**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1"},
+        child = subprocess.Popen(  # noqa: S603 - ourselves; the URL goes by a pipe, so that nobody sees it among the processes
+            [sys.executable, "-P", "-m", __name__], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, encoding="utf-8",
+            start_new_session=True, env={**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1"},
         )  # fmt: skip
-        return str(json.loads(child.stdout.rpartition("\n")[2]))
-    except subprocess.TimeoutExpired:
-        return f"no answer within {TIMEOUT_S:g} s"
     except OSError as error:
         return f"it could not be sent ({error})"
+    with child:
+        try:
+            answer, complaint = _answer_of(child, message, ending or Event())
+        except subprocess.TimeoutExpired:
+            child.kill()
+            is_ended = ending is not None and ending.is_set()
+            return "the program ended while it was being sent" if is_ended else f"no answer within {TIMEOUT_S:g} s"
+    try:
+        return str(json.loads(answer.rpartition("\n")[2]))
     except ValueError:  # the child has died in it
-        return f"it could not be sent ({child.stderr.strip().rpartition(chr(10))[2] or f'status {child.returncode}'})"
+        return f"it could not be sent ({complaint.strip().rpartition(chr(10))[2] or f'status {child.returncode}'})"
+
+
+def _answer_of(child: "subprocess.Popen[str]", message: str, ending: Event) -> tuple[str, str]:
+    """What the child says on both ways; `TimeoutExpired` where it takes too long."""
+    until = time.monotonic() + TIMEOUT_S + _LAST_WORDS_S
+    given: str | None = message
+    while True:
+        try:
+            return child.communicate(given, timeout=_LOOK_EVERY_S)
+        except subprocess.TimeoutExpired:
+            given = None  # it has been taken
+            if ending.is_set():
+                until = min(until, time.monotonic() + _AT_THE_END_S)
+                ending = Event()  # once
+            if time.monotonic() >= until:
+                raise
 
 
 @cache

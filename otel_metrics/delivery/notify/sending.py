@@ -1,6 +1,7 @@
 """Owns sending one message to one target: its URL with the secrets in it, and an answer without them."""
 
 from collections.abc import Sequence
+from threading import Event
 
 from otel_metrics.analytics.alerting.targets import Target
 from otel_metrics.delivery.notify.posting import apprise_library, post, sender_to
@@ -21,14 +22,14 @@ def check_targets(targets: Sequence[Target]) -> None:
             )  # fmt: skip
 
 
-def send(target: Target, notice: Notice) -> str:
-    """Sends a message, within half a minute; what went wrong in a few words without secrets, empty where it has arrived."""
+def send(target: Target, notice: Notice, ending: Event | None = None) -> str:
+    """Sends a message, within half a minute, or seconds once `ending` is set; what went wrong in a few words without secrets, empty where it has arrived."""
     kind = "success" if notice.change == RESOLVED else _KINDS[notice.severity]
     try:
         url = target.filled_url()
     except SettingError as error:
         return str(error)
-    return _without_secrets(post(url, notice.title, notice.body, kind), target)
+    return _without_secrets(post(url, notice.title, notice.body, kind, ending), target)
 
 
 def send_trial(target: Target) -> str:

@@ -1,6 +1,6 @@
 """Owns a look at the alerts as `watch` and the page make it: the rules as they are now, the states, and the messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from otel_metrics.analytics.alerting.evaluation import evaluate_alerts
@@ -47,11 +47,25 @@ class Watchman:
         """Sends the messages that are due, of this process and of others. Not on an event loop: it takes a minute where services hang."""
         return self._courier.send_due(self._file.targets)
 
+    def end(self) -> None:
+        """Lets a `send` that is under way, and any later one, end soon; from any thread."""
+        self._courier.end()
+
     def _read_again(self) -> None:
         try:
             self._file = _read(self._settings)
         except OtelMetricsError as error:
             self._tell(f"the rules stay as they were: {error}")
+
+
+def said_of(sent: Sent) -> Iterator[str]:
+    """What became of messages, in sentences for a log."""
+    for one in sent.delivered:
+        yield f"sent to {one.target}: {one.title}"
+    for one, why in sent.failed:
+        yield f"not sent to {one.target} yet: {one.title} ({why})"
+    for one, why in sent.given_up:
+        yield f"given up for {one.target}: {one.title} ({why}); see `otel-metrics alerts messages`"
 
 
 def _read(settings: Settings) -> RulesFile:

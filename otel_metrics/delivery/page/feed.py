@@ -17,6 +17,7 @@ from otel_metrics.analytics.engine import Memory
 from otel_metrics.delivery.cli.desk import is_there
 from otel_metrics.delivery.page.card import Cards
 from otel_metrics.delivery.page.place import CALM, Place
+from otel_metrics.delivery.page.watch import Watching
 from otel_metrics.errors import OtelMetricsError, StoreDamaged, StoreError, StoreNewer
 from otel_metrics.settings import Settings
 from otel_metrics.store.tables import MetricsStorage
@@ -60,6 +61,7 @@ class Feed:
         self.settings, self.storage = settings, storage
         self.answers = Answers(storage, settings, memory=_MEMORY)
         self.health = Health("reading")
+        self.watching = Watching()
         self.version = 0
         self.read_at = 0.0
         self._seen: object = None

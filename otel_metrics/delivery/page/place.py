@@ -55,10 +55,11 @@ def place_of(url: str) -> Place:
         raise QueryError(f"no view {view[:40]!r}", f"one of {', '.join(VIEWS)}", "choose one above")
     pairs = parse_qsl(parts.query[: 2 * _MOST_TEXT])[:_MOST_WISHES]
     wishes = {name: value[:_MOST_TEXT] for name, value in pairs if value.strip()}
-    return Place(view, _hours(wishes.pop("hours", "24")), wishes)
+    return Place(view, hours_of(wishes.pop("hours", "24")), wishes)
 
 
-def _hours(text: str) -> float:
+def hours_of(text: str) -> float:
+    """A time range in hours; `QueryError` for one that is none."""
     try:
         hours = float(text)
     except ValueError:

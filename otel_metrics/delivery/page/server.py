@@ -1,4 +1,4 @@
-"""Owns the server: the application with its one page and its guard, following the store while somebody looks, and listening."""
+"""Owns the server: the application with its one page and its guard, what it follows while it is served, and listening."""
 
 import asyncio
 import ipaddress
@@ -18,6 +18,8 @@ from otel_metrics.delivery.page.feed import Feed
 from otel_metrics.delivery.page.frame import Page, place_or_problem
 from otel_metrics.delivery.page.guard import Doors, Guard
 from otel_metrics.delivery.page.place import VIEWS
+from otel_metrics.delivery.page.scraping import Scrapes
+from otel_metrics.delivery.page.watch import Watch
 from otel_metrics.errors import SettingError
 
 EVERY_S = 2.0
@@ -69,19 +71,24 @@ class Pages:
             _log.exception("the page could not be brought up to date")
 
 
-def make_app(feed: Feed, doors: Doors) -> Guard:
-    """The whole application: one page for all views, behind the guard. NiceGUI allows one in a process."""
+def make_app(feed: Feed, doors: Doors, watch: Watch | None = None) -> Guard:
+    """The whole application: one page for all views, behind the guard, and a watch over the alerts. NiceGUI allows one in a process."""
     pages = Pages(feed)
 
     @asynccontextmanager
     async def following(_: FastAPI) -> AsyncIterator[None]:
         task = asyncio.create_task(pages.follow())
+        watching = asyncio.create_task(watch.keep()) if watch else None
         yield
+        if watch and watching:
+            watch.end()
+            await watching
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=following)
+    app.add_api_route("/metrics", Scrapes(feed).answer, methods=["GET"])
     head = f"<style>{_asset('page.css')}</style><script>{_asset('page.js')}</script>"
 
     async def show(request: Request) -> None:
@@ -157,9 +164,9 @@ def _own_addresses() -> set[str]:
     return set()
 
 
-def serve(feed: Feed, address: Address, ready: Callable[[], None]) -> None:
-    """Serves until a signal ends it; `ready` is called when the page can be opened."""
-    app = make_app(feed, address.doors)
+def serve(feed: Feed, address: Address, ready: Callable[[], None], watch: Watch | None = None) -> None:
+    """Serves, and watches the alerts, until a signal ends it; `ready` is called when the page can be opened."""
+    app = make_app(feed, address.doors, watch)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=_END_WITHIN_S, ws_max_size=_MOST_MESSAGE_BYTES,
         server_header=False, proxy_headers=False,

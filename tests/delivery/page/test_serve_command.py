@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.cli import Cli
-from support.page import serving
+from support.page import Served, serving
 from support.processes import environment
 
 from otel_metrics.delivery.page.server import listen
@@ -84,3 +84,23 @@ def test_a_name_of_a_proxy_is_let_in_with_the_token(tmp_path: Path):
         assert served.ask("/", host="metrics.example.org").status == 401
         assert served.ask("/").status == 401
         assert served.ask("/", host="other.example.org", authorization=key).status == 421
+
+
+def test_without_the_library_for_prometheus_the_page_is_served(tmp_path: Path):
+    """An installation from before it was part of the extra has its page; `/metrics` says how to get the rest."""
+    code = (
+        "import sys; sys.modules['prometheus_client'] = None\n"
+        "from otel_metrics.delivery.cli.program import run\n"
+        "sys.exit(run(['serve', '--port', '0']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    page = Served(process.stdout.readline().split()[-1], process)
+    assert page.ask("/").status == 200
+    reply = page.ask("/metrics")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert reply.status == 503
+    assert "pip install '.[dashboard]'" in reply.text

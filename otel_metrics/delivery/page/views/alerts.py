@@ -1,4 +1,4 @@
-"""Owns the view Alerts: what is wrong now, how alerts stand, what fired before, silences, and one rule explained."""
+"""Owns the view Alerts: what is wrong now, how alerts stand, what fired before, silences, messages, and one rule explained."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,8 +9,9 @@ from otel_metrics.delivery.cli.numbers import count
 from otel_metrics.delivery.page.card import Card, Cards
 from otel_metrics.delivery.page.figures import Column, at, link, sentences, table
 from otel_metrics.delivery.page.forms import acting_form, choice, field, hidden
-from otel_metrics.delivery.page.markup import Child, Markup, tag
+from otel_metrics.delivery.page.markup import Child, Markup, join, tag
 from otel_metrics.delivery.page.place import Place
+from otel_metrics.delivery.page.views.messages import last_look, messages, trouble
 from otel_metrics.delivery.page.views.now import firing
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ def alerts(feed: "Feed", place: Place) -> Cards:
     chosen = place.wishes.get("rule")
     explained = [] if chosen is None else _explained(feed.answers.explain_alert(chosen), zone)
     return [
+        *trouble(feed.watching),
         *explained,
         Card("wrong", "Wrong now", firing(feed.answers.alerts(place.hours), place)),
-        Card("states", "States", _states(feed.answers.alert_states(), place, zone), span=6),
+        Card("states", "States", join([_states(feed.answers.alert_states(), place, zone), last_look(feed)]), span=6),
         Card("silence", "Silence", _silence(rules, chosen), span=6),
         Card("history", "History", _history(feed.answers.alert_history(chosen), place, zone)),
+        Card("messages", "Messages", messages(feed)),
         Card("rules", "Rules", _rules(rules, place)),
     ]
 
@@ -47,8 +50,7 @@ def _states(rows: list[dict[str, Any]], place: Place, zone: str) -> Markup:
         )
         for one in rows
     ]
-    empty = "No alert is kept as pending or firing. `otel-metrics watch` evaluates the rules and keeps their states."
-    return table("states", "Alerts that are pending or firing", columns, shown, empty)
+    return table("states", "Alerts that are pending or firing", columns, shown, "No alert is pending or firing.")
 
 
 def _alert(one: dict[str, Any], place: Place) -> list[Child]:

@@ -61,9 +61,10 @@ def _alert(one: dict[str, Any], place: Place) -> Markup:
     tone = (
         "quiet" if one.get("silenced") or severity == "info" else "bad" if severity in {"critical", "error"} else "warn"
     )
-    rule = one.get("rule") or one["type"]
+    rule = one.get("rule")
+    name = link(rule, place.at("alerts", rule=str(rule))) if rule else link(one["type"], place.at("alerts"))
     return tag(
-        "li", tag("span", severity, class_=f"badge {tone}"), " ", link(rule, place.at("alerts", rule=str(rule))), " ",
+        "li", tag("span", severity, class_=f"badge {tone}"), " ", name, " ",
         tag("span", alert_sentence(one)),
     )  # fmt: skip
 
