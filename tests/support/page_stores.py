@@ -71,8 +71,8 @@ def make_hostile(folder: Path) -> Path:
     (folder / "metrics.rules.toml").write_text(_RULES, encoding="utf-8")
     with MetricsService(settings) as service:
         with warnings.catch_warnings(action="ignore"):  # a bot is told which of these names were not kept as they are
-            for text in HOSTILE.values():
-                _record_hostile(service, text)
+            for name, text in HOSTILE.items():
+                _record_hostile(service, name, text)
         service.flush()
         answers: Answers = service.answers
         answers.refresh()
@@ -83,7 +83,7 @@ def make_hostile(folder: Path) -> Path:
     return settings.database
 
 
-def _record_hostile(service: MetricsService, text: str) -> None:
+def _record_hostile(service: MetricsService, which: str, text: str) -> None:
     """One session with that text in all its places, another that waits, and one whose own name it is, in which a stage runs."""
     facts = {
         "model": text,
@@ -95,7 +95,9 @@ def _record_hostile(service: MetricsService, text: str) -> None:
         "tokens_used": 7,
     }
     error = type(text.replace("\0", "").encode("utf-8", "replace").decode(), (Exception,), {})
-    session = service.create_session(text, text, name=text, platform=text, **{text: text, "deep": {text: [text]}})
+    session = service.create_session(
+        text, text, which=which, name=text, platform=text, **{text: text, "deep": {text: [text]}}
+    )
     for stage in ("ai_processing", "moderation_queue", "admin_review", text[:60]):
         with contextlib.suppress(error), service.timer(session, text, text, stage, admin_user_id=text, **facts):
             service.get_logger().warning(text, text, session_id=session, **{text: text})
@@ -108,6 +110,8 @@ def _record_hostile(service: MetricsService, text: str) -> None:
     service.end_session(session, "failed")
     waiting = service.create_session(text, text)
     with service.timer(waiting, text, text, "ai_processing", **facts):
+        pass
+    with service.timer(text[:256], text, text, "query_received"):
         pass
     begin(service.timer(text[:256], text, text, text[:60]))
 
