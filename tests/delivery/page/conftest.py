@@ -54,6 +54,13 @@ def hostile(hostile_store: Path) -> Iterator[Served]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def demo_page(demo_folder: Path) -> Iterator[Served]:
+    """A page over a demo's store."""
+    with serving(demo_folder / "metrics.db") as served:
+        yield served
+
+
 @pytest.fixture(params=["large", "empty", "hostile"])
 def page(request: pytest.FixtureRequest) -> Served:
     """A page over each of the three stores."""

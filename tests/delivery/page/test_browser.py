@@ -1,10 +1,8 @@
 """The live page in a real browser: going from view to view, doing something, and stores that are none yet or no more."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from support.browser import complaints, needs_browser, opened, text_of, until
 from support.page import Served, serving
 
@@ -15,13 +13,6 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def demo_page(demo_folder: Path) -> Iterator[Served]:
-    """A page over a demo's store."""
-    with serving(demo_folder / "metrics.db") as served:
-        yield served
 
 
 def test_views_are_changed_without_a_new_page(chrome: "Chrome", demo_page: Served):
