@@ -71,10 +71,11 @@ def _change(one: Tile) -> Markup | None:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its heading, and whether it holds numbers."""
+    """A column of a table: its heading, whether it holds numbers, and whether the heading is for readers of screens alone."""
 
     title: str
     number: bool = False
+    unseen: bool = False
 
 
 def table(
@@ -93,11 +94,16 @@ def table(
     ]
     if not body:
         return tag("p", _named(empty), class_="empty", id=f"table-{name}")
-    heads = tag("tr", [tag("th", one.title, scope="col", class_="number" if one.number else None) for one in columns])
+    heads = tag("tr", [_head(one) for one in columns])
     given = tag(
         "table", tag("caption", caption, class_="unseen"), tag("thead", heads), tag("tbody", body), id=f"table-{name}"
     )
     return tag("div", given, class_="scrolled", tabindex=0, role="region", aria_label=caption)
+
+
+def _head(column: Column) -> Markup:
+    title = tag("span", column.title, class_="unseen") if column.unseen else column.title
+    return tag("th", title, scope="col", class_="number" if column.number else None)
 
 
 def _cell(column: Column, cell: Child, *, first: bool, whole: bool) -> Markup:

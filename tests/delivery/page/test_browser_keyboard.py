@@ -23,8 +23,18 @@ _WATCH = """
         window.reached.push([
             window.wanted.indexOf(event.target), style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
             box.width > 0 && box.left >= 0 && box.left < innerWidth && box.bottom > 0 && box.top < innerHeight,
+            isWhole(event.target, box, parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth)),
         ]);
     });
+    // Whether nothing around it that scrolls cuts its frame off above or below.
+    function isWhole(one, box, reach) {
+        for (let around = one.parentElement; around !== document.body; around = around.parentElement) {
+            const edge = around.getBoundingClientRect();
+            const cuts = /auto|hidden|scroll/.test(getComputedStyle(around).overflowY);
+            if (cuts && (box.top - reach < edge.top || box.bottom + reach > edge.bottom)) return false;
+        }
+        return true;
+    }
     document.activeElement.blur();
     return window.wanted.map((one) => one.outerHTML.slice(0, 90));
 """
@@ -65,8 +75,9 @@ def test_tab_reaches_everything(chrome: "Chrome", demo_page: Served, place: str)
     _press(chrome, *[Keys.TAB] * len(names))
     reached: list[Any] = chrome.execute_script("return window.reached")
     assert [names[one] for one, *_ in reached] == names
-    assert [names[one] for one, framed, _ in reached if not framed] == []
-    assert [names[one] for one, _, in_sight in reached if not in_sight] == []
+    assert [names[one] for one, framed, *_ in reached if not framed] == []
+    assert [names[one] for one, _, in_sight, _ in reached if not in_sight] == []
+    assert [names[one] for one, _, _, whole in reached if not whole] == []
     assert heard(chrome, demo_page.base) == []
 
 
