@@ -1,4 +1,4 @@
-"""Measures the live page: server time of a refresh in each view while a bot records, and what an open page costs at rest.
+"""Measures the live page: how long the first view takes, server time of a refresh while a bot records, what an open page costs at rest.
 
 `python benchmarks/page.py [rows]`: over so many stage rows of 30 days in segments (1 million if no number is given).
 Of each view: its first figures, its figures asked for anew, and what its refreshes cost in two minutes as the server makes
@@ -13,8 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from generator import generate, write_cold
@@ -29,12 +32,20 @@ from otel_metrics.delivery.page.server import EVERY_S
 from otel_metrics.settings import Settings
 from otel_metrics.store.layout import StoreLayout
 
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
 _ANEW = 20
 _REFRESHES = 60
 _REST_S = 60.0
 _FIRST_FIGURES_S = 15.0
 """What no first figures take: views that are asked for without a browser finish behind the answer."""
 _TICKS = os.sysconf("SC_CLK_TCK")
+_SHOWN_MS = (
+    "const first = document.querySelector('main section h2'), charts = document.querySelectorAll('.chart');"
+    "return first !== null && first.textContent !== 'Reading the store'"
+    " && [...charts].every((one) => one.querySelector('svg')) && performance.now()"
+)
 
 
 def main() -> None:
@@ -43,7 +54,7 @@ def main() -> None:
         settings = settings_in(Path(name))
         print(f"{write_cold(generate(rows, 30), StoreLayout(settings.database, settings.log_file)):,} rows in segments")
         _refreshes(settings)
-        _at_rest(settings)
+        _in_a_browser(settings)
 
 
 def _refreshes(settings: Settings) -> None:
@@ -105,40 +116,68 @@ async def _refresh(feed: Feed, view: str) -> float:
     return time.perf_counter() - began
 
 
-def _at_rest(settings: Settings) -> None:
-    """`serve` with one page open in Chromium, and nobody recording."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        print("chromium is not installed: no figures at rest")
+def _in_a_browser(settings: Settings) -> None:
+    """From the request to the last chart of the first view, each view with a `serve` that has just been started; then at rest."""
+    try:
+        from selenium.common.exceptions import WebDriverException
+        from selenium.webdriver.support.ui import WebDriverWait
+    except ModuleNotFoundError:
+        print("selenium is not installed: no figures of a browser")
         return
+    try:
+        with _browser() as browser:
+            for view in VIEWS:
+                with _serving(settings) as (_, link):
+                    browser.get(f"{link}{view}")
+                    took_ms = WebDriverWait(browser, 60, 0.01).until(lambda one: one.execute_script(_SHOWN_MS))
+                    print(f"{view:12} first view in the browser {took_ms:6.0f} ms")
+            with _serving(settings) as (server, link):
+                browser.get(f"{link}overview")
+                time.sleep(10)
+                before_s = _processor_s(server.pid)
+                time.sleep(_REST_S)
+                used = (_processor_s(server.pid) - before_s) / _REST_S
+                print(
+                    f"at rest with one open page: {100 * used:.1f} % of a core, {_memory_mb(server.pid, 'VmRSS'):.0f} MB"
+                )
+                for view in VIEWS:
+                    with urlopen(f"{link}{view}", timeout=60) as answer:
+                        answer.read()
+                time.sleep(_FIRST_FIGURES_S)
+                now_mb, most_mb = (_memory_mb(server.pid, what) for what in ("VmRSS", "VmHWM"))
+                print(f"after a look at every view: {now_mb:.0f} MB, at most {most_mb:.0f} MB")
+    except WebDriverException as error:
+        print(f"no figures of a browser: {error.msg}")
+
+
+@contextmanager
+def _serving(settings: Settings) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "otel_metrics", "serve", "--database", str(settings.database), "--port", "0"]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server,
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
-    ):
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        link = server.stdout.readline().split()[-1]
-        flags = [
-            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--remote-debugging-port=0", f"--user-data-dir={profile}",
-        ]  # fmt: skip
-        with subprocess.Popen(
-            [chromium, *flags, f"{link}overview"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as browser:
-            time.sleep(10)
-            before_s = _processor_s(server.pid)
-            time.sleep(_REST_S)
-            used = (_processor_s(server.pid) - before_s) / _REST_S
-            print(f"at rest with one open page: {100 * used:.1f} % of a core, {_memory_mb(server.pid, 'VmRSS'):.0f} MB")
-            browser.terminate()
-        for view in VIEWS:
-            with urlopen(f"{link}{view}", timeout=60) as answer:
-                answer.read()
-        time.sleep(_FIRST_FIGURES_S)
-        print(
-            f"after a look at every view: {_memory_mb(server.pid, 'VmRSS'):.0f} MB, at most {_memory_mb(server.pid, 'VmHWM'):.0f} MB"
-        )
-        server.terminate()
+        try:
+            yield server, server.stdout.readline().split()[-1]
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def _browser() -> "Iterator[Chrome]":
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = webdriver.ChromeOptions()
+        for flag in (
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync", f"--user-data-dir={profile}",
+        ):  # fmt: skip
+            options.add_argument(flag)
+        driver = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+        try:
+            yield driver
+        finally:
+            driver.quit()
 
 
 def _processor_s(pid: int) -> float:

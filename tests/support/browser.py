@@ -2,11 +2,13 @@
 
 import contextlib
 import importlib.util
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -41,7 +43,7 @@ def browser(width: int = 1280, height: int = 900) -> Iterator["Chrome"]:
             "--disable-component-update", "--disable-sync", f"--window-size={width},{height}", f"--user-data-dir={profile}",
         ):  # fmt: skip
             options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = webdriver.Chrome(options=options, service=Service(str(shutil.which("chromedriver"))))
         try:
             driver.set_page_load_timeout(WAIT_S)
@@ -62,10 +64,72 @@ def text_of(driver: "Chrome", css: str) -> str:
     return str(until(driver, "return document.querySelector(arguments[0])?.textContent.trim()", css))
 
 
+def opened(driver: "Chrome", url: str) -> None:
+    """Opens an address and waits until the view is shown whole; what another page said is forgotten."""
+    driver.get("about:blank")
+    heard(driver)
+    driver.get(url)
+    shown(driver)
+
+
+def shown(driver: "Chrome") -> None:
+    """Waits for the page's socket, for cards that are more than "one moment", and for every chart to be drawn."""
+    until(
+        driver,
+        "const first = document.querySelector('main section h2'); return window.socket?.connected && first !== null"
+        " && first.textContent !== 'Reading the store'"
+        " && document.querySelectorAll('.chart').length === document.querySelectorAll('.chart svg').length",
+    )
+
+
+def look(driver: "Chrome", *, dark: bool = False, width: int | None = None) -> None:
+    """What the system asks of pages from now on: dark or light, no motion, and a screen as wide as a phone's or the usual one."""
+    wishes = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
+    features = [{"name": name, "value": value} for name, value in wishes.items()]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    if width is None:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    else:
+        screen = {"width": width, "height": 800, "deviceScaleFactor": 2, "mobile": True}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+
+
+def overflow(driver: "Chrome") -> int:
+    """By how many pixels the page is wider than its window; what scrolls inside a frame of its own does not count."""
+    return int(
+        driver.execute_script(
+            "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - document.documentElement.clientWidth"
+        )
+    )
+
+
 def complaints(driver: "Chrome") -> list[str]:
     """What the browser's console has said since the last time, but for what is only told."""
     logs: Any = driver.get_log("browser")  # type: ignore[no-untyped-call]
     return [str(one["message"]) for one in logs if one["level"] in {"SEVERE", "WARNING"}]
+
+
+def heard(driver: "Chrome", base: str = "") -> list[str]:
+    """What went wrong since the last time: the console's complaints, requests that failed, and requests to anybody but `base`."""
+    logs: Any = driver.get_log("performance")  # type: ignore[no-untyped-call]
+    wrong = complaints(driver)
+    for one in logs:
+        event = json.loads(one["message"])["message"]
+        told, method = event["params"], event["method"]
+        if method == "Network.requestWillBeSent" and not _is_own(told["request"]["url"], base):
+            wrong.append(f"asked {told['request']['url']}")
+        elif method == "Network.webSocketCreated" and not _is_own(told["url"], base):
+            wrong.append(f"a socket to {told['url']}")
+        elif method == "Network.responseReceived" and told["response"]["status"] >= 400:
+            wrong.append(f"{told['response']['status']} for {told['response']['url']}")
+        elif method == "Network.loadingFailed" and not told.get("canceled"):
+            wrong.append(f"{told['errorText']} ({told['type']})")
+    return wrong
+
+
+def _is_own(url: str, base: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in {"about", "data", "blob"} or parts.netloc == urlsplit(base).netloc
 
 
 def screenshot(driver: "Chrome", path: Path) -> None:

@@ -63,12 +63,35 @@ class Served:
             return Reply(answer.status, found, answer.read().decode("utf-8", "replace"))
 
 
+_COUNTED = """
+import sys
+from otel_metrics.delivery.cli import main
+from otel_metrics.delivery.page.feed import Feed
+
+looks = open(sys.argv.pop(1), "ab", buffering=0)
+follow = Feed.follow
+
+async def counted(self):
+    looks.write(b".")
+    await follow(self)
+
+Feed.follow = counted
+main()
+"""
+
+
 @contextlib.contextmanager
-def serving(database: Path, *arguments: str, alerts: bool = False, **variables: str) -> Iterator[Served]:
-    """Serves a store on a free port until the block ends. Without `alerts` it leaves the store as it is."""
+def serving(
+    database: Path, *arguments: str, alerts: bool = False, looks: Path | None = None, **variables: str
+) -> Iterator[Served]:
+    """Serves a store on a free port until the block ends. Without `alerts` it leaves the store as it is.
+
+    The file `looks` gets a byte when a look at the store begins.
+    """
     arguments = arguments if alerts else ("--no-alerts", *arguments)
+    program = ["-m", "otel_metrics"] if looks is None else ["-c", _COUNTED, str(looks)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "otel_metrics", "serve", "--database", str(database), "--port", "0", *arguments],
+        [sys.executable, *program, "serve", "--database", str(database), "--port", "0", *arguments],
         cwd=database.parent, env=environment(database.parent, **variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True,
     )  # fmt: skip

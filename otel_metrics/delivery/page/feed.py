@@ -26,8 +26,9 @@ Answer = TypeVar("Answer")
 View = Callable[["Feed", Place], Cards]
 _LEAST_OLD_S, _MOST_OLD_S, _PART = 30.0, 600.0, 720.0
 """Where nothing is recorded, figures are asked for again when their window has moved by this part of it."""
-_REST = 9.0
-"""A view whose figures took a second rests for nine: all of them together leave the processor to others."""
+_REST, _MOST_REST_S, _LEAST_REST = 9.0, 3.0, 3.0
+"""A view rests for nine times what its figures took, but for three seconds at most, so that what is new shows at the second
+look; where they take more than a second it rests for three times that: the processor is left to others."""
 _CALM_S = 60.0
 _CHEAP_S = 0.05
 _MOST_KEPT = 64
@@ -68,6 +69,7 @@ class Feed:
         self._shown: object = None
         self._kept: dict[tuple[str, float, tuple[tuple[str, str], ...]], _Kept] = {}
         self._remembered: dict[tuple[str, float], tuple[float, Any]] = {}
+        self._seldom_s = 0.0  # what the view in hand has spent on answers that are remembered
         self._thread = ThreadPoolExecutor(1, "otel_metrics page")
         self._aside = ThreadPoolExecutor(1, "otel_metrics upkeep")
         self._next_look_at_rows = 0.0
@@ -99,6 +101,7 @@ class Feed:
             return answer
         answer = question()
         cost_s = time.monotonic() - now
+        self._seldom_s += cost_s
         self._remembered[name, hours] = (now + most_s if cost_s > _CHEAP_S else 0.0, answer)
         while len(self._remembered) > _MOST_KEPT:
             del self._remembered[next(iter(self._remembered))]
@@ -126,11 +129,12 @@ class Feed:
         kept = self._kept.get(key)
         if kept is not None and self._may_stay(kept):  # another page has asked meanwhile
             return kept.cards
-        version, began = self.version, time.monotonic()
+        version, began, self._seldom_s = self.version, time.monotonic(), 0.0
         cards = view(self, place)
         now = time.monotonic()
         self._kept.pop(key, None)
-        self._kept[key] = _Kept(cards, version, now, _oldest_s(place), _rests_s(place, now - began))
+        rests_s = _rests_s(place, now - began - self._seldom_s)
+        self._kept[key] = _Kept(cards, version, now, _oldest_s(place), rests_s)
         while len(self._kept) > _MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         return cards
@@ -194,7 +198,9 @@ def _oldest_s(place: Place) -> float:
 
 
 def _rests_s(place: Place, cost_s: float) -> float:
-    return max(cost_s * _REST, _CALM_S if place.view in CALM and cost_s > _CHEAP_S else 0.0)
+    if place.view in CALM:
+        return max(cost_s * _REST, _CALM_S if cost_s > _CHEAP_S else 0.0)
+    return max(min(cost_s * _REST, _MOST_REST_S), cost_s * _LEAST_REST)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -12,6 +12,9 @@ from otel_metrics.delivery.page.place import Place
 
 _TAG = re.compile(r"<[^>]*>")
 _MOST_LARGE = 10
+_MOST_NAME, _MOST_TEXT, _MOST_TITLE = 120, 300, 2000
+_MOST_ON_A_LINE = 28
+_MOST_SENTENCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,12 @@ def _tile(one: Tile) -> Markup:
 
 
 def _is_long(value: Child) -> bool:
-    return isinstance(value, str) and len(unescape(_TAG.sub("", value))) > _MOST_LARGE
+    return isinstance(value, str) and _length(value) > _MOST_LARGE
+
+
+def _length(markup: str) -> int:
+    """How many characters are to be seen."""
+    return len(unescape(_TAG.sub("", markup)))
 
 
 def _change(one: Tile) -> Markup | None:
@@ -63,31 +71,56 @@ def _change(one: Tile) -> Markup | None:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its heading, and whether it holds numbers."""
+    """A column of a table: its heading, whether it holds numbers, and whether the heading is for readers of screens alone."""
 
     title: str
     number: bool = False
+    unseen: bool = False
 
 
 def table(
-    name: str, caption: str, columns: Sequence[Column], rows: Iterable[Sequence[Child]], empty: str = "Nothing here."
+    name: str,
+    caption: str,
+    columns: Sequence[Column],
+    rows: Iterable[Sequence[Child]],
+    empty: str = "Nothing here.",
+    *,
+    whole: bool = False,
 ) -> Markup:
-    """A table whose first column names the row; where there are no rows a sentence."""
+    """A table whose first column names the row; where there are no rows a sentence. Long texts are cut unless it is `whole`."""
     body = [
-        tag("tr", [_cell(columns[place], cell, first=place == 0) for place, cell in enumerate(row)]) for row in rows
+        tag("tr", [_cell(columns[place], cell, first=place == 0, whole=whole) for place, cell in enumerate(row)])
+        for row in rows
     ]
     if not body:
         return tag("p", _named(empty), class_="empty", id=f"table-{name}")
-    heads = tag("tr", [tag("th", one.title, scope="col", class_="number" if one.number else None) for one in columns])
-    whole = tag(
+    heads = tag("tr", [_head(one) for one in columns])
+    given = tag(
         "table", tag("caption", caption, class_="unseen"), tag("thead", heads), tag("tbody", body), id=f"table-{name}"
     )
-    return tag("div", whole, class_="scrolled", tabindex=0, role="region", aria_label=caption)
+    return tag("div", given, class_="scrolled", tabindex=0, role="region", aria_label=caption)
 
 
-def _cell(column: Column, cell: Child, *, first: bool) -> Markup:
-    kind = "number" if column.number else None
-    return tag("th", cell, scope="row", class_=kind) if first else tag("td", cell, class_=kind)
+def _head(column: Column) -> Markup:
+    title = tag("span", column.title, class_="unseen") if column.unseen else column.title
+    return tag("th", title, scope="col", class_="number" if column.number else None)
+
+
+def _cell(column: Column, cell: Child, *, first: bool, whole: bool) -> Markup:
+    """Long texts may be broken anywhere, so that the figures beside them stay in sight."""
+    most = _MOST_NAME if first else _MOST_TEXT
+    title = None
+    if isinstance(cell, str) and not isinstance(cell, Markup) and len(cell) > most and not whole:
+        cell, title = _cut(cell, most), _cut(cell, _MOST_TITLE)
+    content = join(cell)
+    kind = "number" if column.number else "free" if _length(content) > _MOST_ON_A_LINE and not whole else None
+    if first:
+        return tag("th", content, scope="row", class_=kind, title=title)
+    return tag("td", content, class_=kind, title=title)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def bar(share: float | None, tone: str = "") -> Markup:
@@ -108,7 +141,7 @@ def notice(text: Child, tone: str = "") -> Markup:
 
 def sentences(given: Iterable[str]) -> Markup:
     """What an answer says in words; names stand between backticks there."""
-    return tag("ul", [tag("li", _named(one)) for one in given], class_="sentences")
+    return tag("ul", [tag("li", _named(_cut(one, _MOST_SENTENCE))) for one in given], class_="sentences")
 
 
 def _named(sentence: str) -> list[Child]:

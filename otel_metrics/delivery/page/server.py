@@ -12,6 +12,7 @@ from importlib.resources import files
 
 import uvicorn
 from fastapi import FastAPI, Request
+from nicegui import app as nicegui_app
 from nicegui import ui
 
 from otel_metrics.delivery.page.feed import Feed
@@ -104,6 +105,9 @@ def make_app(feed: Feed, doors: Doors, watch: Watch | None = None) -> Guard:
 
     for path in ("/", *(f"/{view}" for view in VIEWS)):
         ui.page(path, title="otel-metrics", favicon=_asset("mark.svg"), response_timeout=30.0)(show)
+    nicegui_app.config.quasar_config["loadingBar"]["skipHijack"] = (
+        True  # a bar without a name, at requests that nobody waits for
+    )
     ui.run_with(
         app, title="otel-metrics", dark=False, tailwind=False, language="en-US", binding_refresh_interval=None,
         show_welcome_message=False, reconnect_timeout=10.0,

@@ -23,6 +23,7 @@
   window.otelArrived = () => {
     if (!arriving) return;
     arriving = false;
+    scrolledTo.clear();
     window.scrollTo(0, 0);
     document.getElementById("content")?.focus({ preventScroll: true });
   };
@@ -107,10 +108,37 @@
     const list = link.closest(".views");
     list.scrollLeft = link.offsetLeft - list.offsetLeft - (list.clientWidth - link.offsetWidth) / 2;
   }
+
+  // A card that changes is made anew: what had the focus in it gets it back, and tables stay scrolled as they were.
+  let held = null;
+  const scrolledTo = new Map();
+  function twins(within, css) { return [...(document.getElementById(within) ?? document).querySelectorAll(css)]; }
+  document.addEventListener("focusin", ({ target }) => {
+    const name = ["id", "href", "name", "aria-label"].find((one) => target.hasAttribute(one));
+    const within = target.closest("section[id]")?.id;
+    if (!name || !within) { held = null; return; }
+    const css = `${target.localName}[${name}="${CSS.escape(target.getAttribute(name))}"]`;
+    held = { target, within, css, place: twins(within, css).indexOf(target) };
+  });
+  document.addEventListener("pointerdown", () => { held = null; }, true);
+  document.addEventListener("scroll", ({ target }) => {
+    const table = target.querySelector?.(":scope > table[id]");
+    if (table) scrolledTo.set(table.id, target.scrollLeft);
+  }, true);
+  function putBack() {
+    if (held && !held.target.isConnected && document.activeElement === document.body) {
+      const found = twins(held.within, held.css);
+      (found[held.place] ?? found[0])?.focus({ preventScroll: true });
+    }
+    for (const [id, left] of scrolledTo) {
+      const frame = document.getElementById(id)?.parentElement;
+      if (frame && frame.scrollLeft !== left) frame.scrollLeft = left;
+    }
+  }
   let planned = false;
   new MutationObserver(() => {
     if (planned) return;
     planned = true;
-    requestAnimationFrame(() => { planned = false; tick(); bringIntoView(); });
+    requestAnimationFrame(() => { planned = false; tick(); bringIntoView(); putBack(); });
   }).observe(root, { childList: true, subtree: true });
 })();

@@ -54,7 +54,8 @@ def _states(rows: list[dict[str, Any]], place: Place, zone: str) -> Markup:
 
 
 def _alert(one: dict[str, Any], place: Place) -> list[Child]:
-    return [link(one["rule"], place.at("alerts", rule=str(one["rule"]))), labels_said(one["labels"])]
+    named = link(one["rule"], place.at("alerts", rule=str(one["rule"])))
+    return [tag("span", named, class_="beside"), labels_said(one["labels"])]
 
 
 def _state(state: str) -> Markup:

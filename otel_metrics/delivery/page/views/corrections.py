@@ -87,7 +87,7 @@ def _sizes(buckets: list[dict[str, Any]]) -> Card:
 def _by_type(by_type: dict[str, dict[str, Any]]) -> Markup:
     most = max((one["total_count"] for one in by_type.values()), default=1)
     columns = [
-        Column("Type"), Column("Count", number=True), Column(""), Column("Mean time", number=True), Column("Words edited", number=True),
+        Column("Type"), Column("Count", number=True), Column("as a bar", unseen=True), Column("Mean time", number=True), Column("Words edited", number=True),
         Column("Similarity", number=True), Column("Satisfaction", number=True),
     ]  # fmt: skip
     rows = [
@@ -106,7 +106,7 @@ def _groups(name: str, key: str, groups: list[dict[str, Any]]) -> Markup:
         Column("Sessions", number=True),
         Column("Corrected", number=True),
         Column("95 % sure", number=True),
-        Column(""),
+        Column("as a bar", unseen=True),
     ]
     rows = [
         (

@@ -87,7 +87,7 @@ def _stamps(rows: list[dict[str, Any]]) -> Markup:
         Column("Approvals", number=True),
         Column("Too fast", number=True),
         Column("Share", number=True),
-        Column(""),
+        Column("What of it", unseen=True),
     ]
     shown = [
         (

@@ -88,7 +88,12 @@ def _breakdown(stages: dict[str, Any]) -> Markup:
         )
         for word, tone in _KINDS.items()
     ]
-    columns = [Column("Stage"), Column("Time a session", number=True), Column("Share", number=True), Column("")]
+    columns = [
+        Column("Stage"),
+        Column("Time a session", number=True),
+        Column("Share", number=True),
+        Column("as a bar", unseen=True),
+    ]
     rows = [
         (
             one["stage"], duration(one["mean_per_session_ms"]), percent(100 * (one["time_share"] or 0)),

@@ -45,7 +45,7 @@ def sql(feed: "Feed", place: Place) -> Cards:
 def answer_card(answer: SqlAnswer, took_s: float) -> Card:
     """What a query gave."""
     columns = [Column(name, number=number) for name, number in zip(answer.columns, answer.numbers, strict=True)]
-    rows = table("answer", "What the query gave", columns, answer.rows, "No rows.")
+    rows = table("answer", "What the query gave", columns, answer.rows, "No rows.", whole=True)
     said = f"{count(len(answer.rows))} row{'' if len(answer.rows) == 1 else 's'} in {took_s:.1f} s"
     more = ", and there are more: otel-metrics sql gives all" if answer.more else ""
     return Card("answer", "Answer", join([tag("p", f"{said}{more}", class_="empty", role="status"), rows]))
