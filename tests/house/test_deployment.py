@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.gateway import find_collector
 
 from otel_metrics.model import names
 
@@ -18,6 +19,12 @@ CONFIG = ROOT / "collector-config"
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 GATEWAY_FILE = CONFIG / "gateway.yaml"
 PROMETHEUS_FILE = CONFIG / "prometheus.yaml"
+LAYERS = [
+    CONFIG / "clickhouse.yaml",
+    CONFIG / "sampling.yaml",
+    CONFIG / "sidecar.yaml",
+    *sorted((CONFIG / "switches").iterdir()),
+]
 YAML_FILES = [COMPOSE_FILE, *sorted(CONFIG.rglob("*.yaml"))]
 
 COMPONENT_SECTIONS = ("receivers", "processors", "connectors", "exporters", "extensions")
@@ -53,12 +60,6 @@ def find_compose() -> list[str]:
     return []
 
 
-def find_collector() -> str | Path | None:
-    """The slim collector, from PATH or from the cache that collector-config/build.sh fills."""
-    built = ROOT / ".cache" / "collector" / "otelcol-otel-metrics"
-    return shutil.which("otelcol-otel-metrics") or (built if built.exists() else None)
-
-
 def find_schema_checker() -> list[str]:
     if importlib.util.find_spec("check_jsonschema"):
         return [sys.executable, "-m", "check_jsonschema"]
@@ -81,6 +82,12 @@ def duration_s(text: str) -> float:
     """`2500ms` is 2.5."""
     amount, unit = re.fullmatch(r"(\d+)(ms|s|m|h)", text).groups()  # type: ignore[union-attr]
     return int(amount) * SECONDS[unit]
+
+
+def types_in(path: Path) -> dict[str, set[str]]:
+    """The types that a file defines, by section; a connector may be named without settings."""
+    document = read(path)
+    return {section: {type_of(name) for name in document.get(section, {})} for section in COMPONENT_SECTIONS}
 
 
 def used_components(gateway: dict[str, Any]) -> dict[str, set[str]]:
@@ -164,12 +171,18 @@ def test_compose_file_follows_the_specification() -> None:
     passes(*command, "--builtin-schema", "vendor.compose-spec", COMPOSE_FILE)
 
 
-def test_a_real_collector_accepts_the_gateway() -> None:
-    """The slim collector, built from builder.yaml, knows every component and every key of gateway.yaml."""
-    collector = find_collector()
-    if collector is None:
-        pytest.skip("otelcol-otel-metrics is neither on PATH nor in .cache/collector: sh collector-config/build.sh")
-    passes(collector, "validate", "--config", GATEWAY_FILE)
+@pytest.mark.parametrize("layer", [None, *LAYERS], ids=lambda layer: relative(layer) if layer else "alone")
+def test_a_real_collector_accepts_the_gateway(layer: Path | None) -> None:
+    """The slim collector, built from builder.yaml, knows every component and every key of gateway.yaml and its layers."""
+    over = ["--config", layer] if layer else []
+    passes(find_collector(), "validate", "--config", GATEWAY_FILE, *over)
+
+
+def test_a_real_collector_accepts_layers_together() -> None:
+    """ClickHouse, sampling and a switched-off backend may lie over the gateway at once."""
+    layers = ["clickhouse.yaml", "sampling.yaml", "switches/no-jaeger.yaml"]
+    files = [argument for name in layers for argument in ("--config", CONFIG / name)]
+    passes(find_collector(), "validate", "--config", GATEWAY_FILE, *files)
 
 
 def test_promtool_accepts_the_scrape_configuration() -> None:
@@ -237,10 +250,10 @@ def test_gateway_runs_all_that_it_defines(gateway: dict[str, Any]) -> None:
     assert used_components(gateway) == defined
 
 
-def test_builder_has_exactly_the_components_of_the_gateway(gateway: dict[str, Any], builder: dict[str, Any]) -> None:
-    """The slim collector can do what gateway.yaml asks, and nothing besides."""
-    for section, components in used_components(gateway).items():
-        wanted = {type_of(component).replace("_", "") for component in components}
+def test_builder_has_exactly_the_components_of_the_files(builder: dict[str, Any]) -> None:
+    """The slim collector can do what gateway.yaml and its layers ask, and nothing besides."""
+    for section in COMPONENT_SECTIONS:
+        wanted = {kind.replace("_", "") for path in (GATEWAY_FILE, *LAYERS) for kind in types_in(path)[section]}
         assert {type_of_module(part["gomod"], section) for part in builder[section]} == wanted
 
 
@@ -252,21 +265,27 @@ def test_builder_is_of_one_release(builder: dict[str, Any]) -> None:
     assert f"version=v{version}\n" in (CONFIG / "build.sh").read_text(encoding="utf-8")
 
 
-def test_memory_limiter_comes_first(gateway: dict[str, Any]) -> None:
-    """What comes from outside is refused before anything is done with it."""
+def test_memory_limiter_comes_first_and_redaction_next(gateway: dict[str, Any]) -> None:
+    """What comes from outside is refused before anything is done with it, and redacted before anything is made of it."""
     pipelines = gateway["service"]["pipelines"].values()
     outside = [pipeline for pipeline in pipelines if "otlp" in pipeline["receivers"]]
-    assert outside
-    assert {pipeline["processors"][0] for pipeline in outside} == {"memory_limiter"}
+    assert len(outside) == 2
+    for pipeline in outside:
+        assert pipeline["processors"][:2] == ["memory_limiter", "redaction"]
 
 
 def test_every_backend_has_a_queue_on_disk(gateway: dict[str, Any]) -> None:
     """A killed collector goes on where it was, and an absent backend is waited for without end."""
-    exporters = {name: body for name, body in gateway["exporters"].items() if type_of(name) == "otlp_grpc"}
-    assert set(exporters) == {"otlp_grpc/jaeger", "otlp_grpc/tempo"}
-    for body in exporters.values():
+    every = (
+        gateway["exporters"]
+        | read(CONFIG / "clickhouse.yaml")["exporters"]
+        | read(CONFIG / "sidecar.yaml")["exporters"]
+    )
+    exporters = {name: body for name, body in every.items() if type_of(name) not in {"prometheus", "nop"}}
+    assert set(exporters) == {"otlp_grpc/jaeger", "otlp_grpc/tempo", "otlp_grpc/gateway", "clickhouse"}
+    for name, body in exporters.items():
         assert body["sending_queue"]["storage"] == "file_storage"
-        assert body["sending_queue"]["batch"]["max_size"] <= 1024
+        assert (body["sending_queue"]["batch"]["max_size"] <= 1024) is (name != "clickhouse")
         assert body["retry_on_failure"]["max_elapsed_time"] == 0
 
 
@@ -290,7 +309,8 @@ def test_jaeger_reads_the_span_metrics_that_the_gateway_makes(gateway: dict[str,
 
 def test_every_host_in_a_file_is_a_service(services: dict[str, Any]) -> None:
     """The names that the parts call each other by are those of docker-compose.yml."""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in CONFIG.rglob("*.yaml"))
+    files = [path for path in CONFIG.rglob("*.yaml") if path.name != "sidecar.yaml"]  # whose gateway is elsewhere
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     hosts = set(re.findall(r"\b([a-z][a-z0-9-]*):(?:3200|4317|8888|8889|9090|16686)\b", text))
     assert hosts == {"jaeger", "tempo", "prometheus", "collector"}
     assert hosts <= set(services)
