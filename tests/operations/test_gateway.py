@@ -35,7 +35,7 @@ SECRETS = {
 }
 TEXT_KEYS = [
     *(key for key in names.GEN_AI_TEXTS), "gen_ai.prompt.0.content", "gen_ai.completion.0.content", "exception.message",
-    "exception.stacktrace", *(f"hitl.metadata.{key}" for key in ("text", "draft", "reason", "question", "answer")),
+    "exception.stacktrace", *(f"hitl.metadata.{key}" for key in ("text", "draft", "question", "answer")),
     "http.request.header.authorization", "http.response.header.set-cookie",
 ]  # fmt: skip
 KEPT = {
