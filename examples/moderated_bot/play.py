@@ -37,7 +37,9 @@ def main() -> None:
     """Play, then say how to look at what was measured."""
     parser = argparse.ArgumentParser(description="Play eight conversations with a moderated bot.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("moderated_bot_run"))
-    parser.add_argument("--keep-on", action="store_true", help="play them again and again, at people's pace, until stopped")
+    parser.add_argument(
+        "--keep-on", action="store_true", help="play them again and again, at people's pace, until stopped"
+    )
     arguments = parser.parse_args()
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)

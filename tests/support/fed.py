@@ -1,9 +1,11 @@
 """A bot's process whose records reach every metric and every kind of span: what dashboards and rules are checked against."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from support.gateway import Gateway
-from support.processes import run
+from support.processes import finish, start
 
 _BOT = """
     import resource, signal, sys, warnings
@@ -66,7 +68,17 @@ _BOT = """
 """
 
 
-def feed(gateway: Gateway, folder: Path) -> None:
-    """Runs the bot to its end against a gateway."""
-    run(_BOT, folder, OTEL_EXPORTER_OTLP_ENDPOINT=gateway.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
-        OTEL_SERVICE_NAME="fed-bot", METRICS_DRAIN_INTERVAL="0.05")  # fmt: skip
+@contextmanager
+def fed(gateway: Gateway, folder: Path) -> Iterator[None]:
+    """The bot while it is still there, with all that it recorded sent; a process that ends takes its exemplars along."""
+    bot = start(
+        _BOT, folder, OTEL_EXPORTER_OTLP_ENDPOINT=gateway.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
+        OTEL_SERVICE_NAME="fed-bot", METRICS_DRAIN_INTERVAL="0.05",
+    )  # fmt: skip
+    try:
+        assert bot.stdout is not None
+        told = bot.stdout.readline()
+        yield
+    finally:
+        rest = finish(bot)
+    assert told == "recorded\n", rest
