@@ -98,6 +98,12 @@ class Gateway:
         """The collector's metrics about itself."""
         return _get(self._address("TELEMETRY") + "/metrics")
 
+    def accepted_spans(self) -> int:
+        """How many spans it has taken in so far."""
+        name = "otelcol_receiver_accepted_spans{"
+        lines = [line for line in self.telemetry().splitlines() if line.startswith(name)]
+        return round(sum(float(line.rpartition(" ")[2]) for line in lines))
+
     def targets(self) -> tuple[str, str]:
         """Host and port of both pages, for a Prometheus."""
         return f"127.0.0.1:{self._ports['METRICS']}", f"127.0.0.1:{self._ports['TELEMETRY']}"
