@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,14 +44,21 @@ def prepare(settings: Settings, cases: Sequence[Case]) -> None:
     settings.transcripts.write_text(json.dumps(transcripts), encoding="utf-8")
 
 
-def act(chats: Chats, moderators_chat: int, cases: Sequence[Case], timeout_s: float = 30) -> None:
-    """Ask every question, judge every draft when it is shown, and return when every session is over."""
+def act(
+    chats: Chats, moderators_chat: int, cases: Sequence[Case], timeout_s: float = 30,
+    think: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Ask every question, judge every draft when it is shown, and return when every session is over.
+
+    `think` is what a moderator does before each verdict: by default they know at once.
+    """
     to_judge = {case.question: case for case in cases if case.draft is not None}
     judged: set[int] = set()
 
     def shown() -> dict[int, Case]:
         """The drafts that a moderator sees and has not judged: card to case."""
-        cards = [card for card in chats.sent(moderators_chat) if card["message_id"] not in judged]
+        open_cards = [card for card in chats.sent(moderators_chat) if "reply_markup" in card]
+        cards = [card for card in open_cards if card["message_id"] not in judged]
         questions = {card["message_id"]: card["text"].partition("\n\n")[0] for card in cards}
         return {card_id: to_judge[question] for card_id, question in questions.items() if question in to_judge}
 
@@ -67,6 +74,7 @@ def act(chats: Chats, moderators_chat: int, cases: Sequence[Case], timeout_s: fl
         for card_id, case in shown().items():
             judged.add(card_id)
             del to_judge[case.question]
+            think()
             judge(chats, moderators_chat, case, card_id)
     chats.wait_until(over, timeout_s, "some sessions were never over")
 

@@ -1,13 +1,15 @@
 """Plays the whole example on one machine: the pretend Telegram, both bots as processes, and eight conversations.
 
-`python -m examples.moderated_bot.play [FOLDER]`
+`python -m examples.moderated_bot.play [FOLDER] [--keep-on]`
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import shlex
+import time
 from pathlib import Path
 
 from .bot_api import BotApi
@@ -35,7 +37,11 @@ def main() -> None:
     """Play, then say how to look at what was measured."""
     parser = argparse.ArgumentParser(description="Play eight conversations with a moderated bot.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("moderated_bot_run"))
-    folder = parser.parse_args().folder
+    parser.add_argument(
+        "--keep-on", action="store_true", help="play them again and again, at people's pace, until stopped"
+    )
+    arguments = parser.parse_args()
+    folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     database = os.environ.get("METRICS_DATABASE", str(folder / "metrics.db"))
     log_file = os.environ.get("METRICS_LOG_FILE", str(folder / "metrics.jsonl"))
@@ -45,6 +51,8 @@ def main() -> None:
         prepare(settings, CASES)
         with Bots(settings, {"METRICS_DATABASE": database, "METRICS_LOG_FILE": log_file}):
             act(api.chats, MODERATORS_CHAT, CASES)
+            while arguments.keep_on:
+                act(api.chats, MODERATORS_CHAT, random.sample(CASES, 3), think=take_time)
         for case in CASES:
             answers = [message["text"] for message in api.chats.sent(case.chat_id)]
             verdict = case.verdict if case.draft else "no draft"
@@ -53,6 +61,11 @@ def main() -> None:
     print(f"\n{len(CASES)} conversations, two processes, one store. Look at it:\n")
     for command in ("dashboard", "sessions", "sql 'SELECT stage, count(*) FROM processing_metrics GROUP BY stage'"):
         print(f"    otel-metrics {command} --database {shlex.quote(database)}")
+
+
+def take_time() -> None:
+    """A moderator reads, and has other things to do."""
+    time.sleep(random.uniform(1, 20))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""Checks docker-compose.yml and collector-config/ against each other and, where found, against the real tools."""
+"""Checks the files of collector-config/ against each other and, where found, against the real tools."""
 
-import importlib.util
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.gateway import find_collector
 
 from otel_metrics.model import names
 
@@ -18,6 +17,12 @@ CONFIG = ROOT / "collector-config"
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 GATEWAY_FILE = CONFIG / "gateway.yaml"
 PROMETHEUS_FILE = CONFIG / "prometheus.yaml"
+LAYERS = [
+    CONFIG / "clickhouse.yaml",
+    CONFIG / "sampling.yaml",
+    CONFIG / "sidecar.yaml",
+    *sorted((CONFIG / "switches").iterdir()),
+]
 YAML_FILES = [COMPOSE_FILE, *sorted(CONFIG.rglob("*.yaml"))]
 
 COMPONENT_SECTIONS = ("receivers", "processors", "connectors", "exporters", "extensions")
@@ -43,29 +48,6 @@ def passes(*command: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def find_compose() -> list[str]:
-    """The command of a Compose of version 2 or newer, or nothing: 1.x does not know the specification."""
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]):
-            done = run(*command, "version", "--short")
-            if done.returncode == 0 and not done.stdout.startswith("1."):
-                return command
-    return []
-
-
-def find_collector() -> str | Path | None:
-    """The slim collector, from PATH or from the cache that collector-config/build.sh fills."""
-    built = ROOT / ".cache" / "collector" / "otelcol-otel-metrics"
-    return shutil.which("otelcol-otel-metrics") or (built if built.exists() else None)
-
-
-def find_schema_checker() -> list[str]:
-    if importlib.util.find_spec("check_jsonschema"):
-        return [sys.executable, "-m", "check_jsonschema"]
-    found = shutil.which("check-jsonschema")
-    return [found] if found else []
-
-
 def type_of(component: str) -> str:
     """`otlp_grpc/jaeger` is of the type `otlp_grpc`."""
     return component.partition("/")[0]
@@ -83,6 +65,12 @@ def duration_s(text: str) -> float:
     return int(amount) * SECONDS[unit]
 
 
+def types_in(path: Path) -> dict[str, set[str]]:
+    """The types that a file defines, by section; a connector may be named without settings."""
+    document = read(path)
+    return {section: {type_of(name) for name in document.get(section, {})} for section in COMPONENT_SECTIONS}
+
+
 def used_components(gateway: dict[str, Any]) -> dict[str, set[str]]:
     """What a collector's service really runs, by section; a connector stands at both ends of a pipeline."""
     used: dict[str, set[str]] = {section: set() for section in COMPONENT_SECTIONS}
@@ -92,18 +80,6 @@ def used_components(gateway: dict[str, Any]) -> dict[str, set[str]]:
             for component in pipeline.get(section, []):
                 used["connectors" if component in gateway["connectors"] else section].add(component)
     return used
-
-
-@pytest.fixture(scope="module")
-def compose() -> dict[str, Any]:
-    document: dict[str, Any] = read(COMPOSE_FILE)
-    return document
-
-
-@pytest.fixture(scope="module")
-def services(compose: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = compose["services"]
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -148,28 +124,18 @@ def test_every_file_says_what_it_is_for_and_which_version_it_needs(path: Path) -
 # --- against the real tools --------------------------------------------------------------------------------------
 
 
-def test_compose_accepts_the_file() -> None:
-    """A real Compose reads the file and resolves it; no engine is needed for that."""
-    command = find_compose()
-    if not command:
-        pytest.skip("neither `docker compose` nor a docker-compose of version 2 or newer is installed")
-    passes(*command, "--file", COMPOSE_FILE, "config", "--quiet")
+@pytest.mark.parametrize("layer", [None, *LAYERS], ids=lambda layer: relative(layer) if layer else "alone")
+def test_a_real_collector_accepts_the_gateway(layer: Path | None) -> None:
+    """The slim collector, built from builder.yaml, knows every component and every key of gateway.yaml and its layers."""
+    over = ["--config", layer] if layer else []
+    passes(find_collector(), "validate", "--config", GATEWAY_FILE, *over)
 
 
-def test_compose_file_follows_the_specification() -> None:
-    """The Compose specification's own schema finds no fault."""
-    command = find_schema_checker()
-    if not command:
-        pytest.skip("check-jsonschema is not installed")
-    passes(*command, "--builtin-schema", "vendor.compose-spec", COMPOSE_FILE)
-
-
-def test_a_real_collector_accepts_the_gateway() -> None:
-    """The slim collector, built from builder.yaml, knows every component and every key of gateway.yaml."""
-    collector = find_collector()
-    if collector is None:
-        pytest.skip("otelcol-otel-metrics is neither on PATH nor in .cache/collector: sh collector-config/build.sh")
-    passes(collector, "validate", "--config", GATEWAY_FILE)
+def test_a_real_collector_accepts_layers_together() -> None:
+    """ClickHouse, sampling and a switched-off backend may lie over the gateway at once."""
+    layers = ["clickhouse.yaml", "sampling.yaml", "switches/no-jaeger.yaml"]
+    files = [argument for name in layers for argument in ("--config", CONFIG / name)]
+    passes(find_collector(), "validate", "--config", GATEWAY_FILE, *files)
 
 
 def test_promtool_accepts_the_scrape_configuration() -> None:
@@ -178,54 +144,6 @@ def test_promtool_accepts_the_scrape_configuration() -> None:
     if promtool is None:
         pytest.skip("promtool is not on PATH")
     passes(promtool, "check", "config", PROMETHEUS_FILE)
-
-
-# --- docker-compose.yml ------------------------------------------------------------------------------------------
-
-
-def test_every_image_is_pinned(services: dict[str, Any]) -> None:
-    """An image is named with a whole version, so that today's stack is also next year's."""
-    for name, service in services.items():
-        assert re.fullmatch(r"[a-z0-9./_-]+:v?\d+\.\d+\.\d+", service["image"]), name
-
-
-def test_every_published_port_is_on_loopback(services: dict[str, Any]) -> None:
-    """None of the parts asks for a password, so none may be reached from another machine."""
-    for name, service in services.items():
-        assert service.get("network_mode") in (None, "none"), name
-        for port in service.get("ports", []):
-            assert port.startswith("127.0.0.1:"), (name, port)
-
-
-def test_every_health_check_can_pass(services: dict[str, Any]) -> None:
-    """A check names its command without a shell; the collector, whose image has no command to ask with, has none."""
-    for name, service in services.items():
-        if name == "volumes":  # a job that ends
-            continue
-        if name == "collector":
-            assert "healthcheck" not in service
-        else:
-            assert service["healthcheck"]["test"][0] == "CMD", name
-
-
-def test_every_volume_of_user_10001_is_handed_over_first(services: dict[str, Any]) -> None:
-    """A new volume belongs to root, and these three images do not run as root."""
-    handed = {mount.partition(":")[0] for mount in services["volumes"]["volumes"]}
-    assert "10001:10001" in services["volumes"]["entrypoint"]
-    for name in ("collector", "jaeger", "tempo"):
-        service = services[name]
-        mounted = {mount.partition(":")[0] for mount in service["volumes"] if not mount.startswith("./")}
-        assert mounted, name
-        assert mounted <= handed, name
-        assert service["depends_on"]["volumes"]["condition"] == "service_completed_successfully", name
-
-
-def test_every_mounted_file_exists(compose: dict[str, Any]) -> None:
-    """Docker makes an empty folder of a missing file, and every named volume must be declared."""
-    for name, service in compose["services"].items():
-        for mount in service["volumes"]:
-            source = mount.partition(":")[0]
-            assert (ROOT / source).exists() if source.startswith("./") else source in compose["volumes"], (name, mount)
 
 
 # --- the files against each other --------------------------------------------------------------------------------
@@ -237,10 +155,10 @@ def test_gateway_runs_all_that_it_defines(gateway: dict[str, Any]) -> None:
     assert used_components(gateway) == defined
 
 
-def test_builder_has_exactly_the_components_of_the_gateway(gateway: dict[str, Any], builder: dict[str, Any]) -> None:
-    """The slim collector can do what gateway.yaml asks, and nothing besides."""
-    for section, components in used_components(gateway).items():
-        wanted = {type_of(component).replace("_", "") for component in components}
+def test_builder_has_exactly_the_components_of_the_files(builder: dict[str, Any]) -> None:
+    """The slim collector can do what gateway.yaml and its layers ask, and nothing besides."""
+    for section in COMPONENT_SECTIONS:
+        wanted = {kind.replace("_", "") for path in (GATEWAY_FILE, *LAYERS) for kind in types_in(path)[section]}
         assert {type_of_module(part["gomod"], section) for part in builder[section]} == wanted
 
 
@@ -252,21 +170,27 @@ def test_builder_is_of_one_release(builder: dict[str, Any]) -> None:
     assert f"version=v{version}\n" in (CONFIG / "build.sh").read_text(encoding="utf-8")
 
 
-def test_memory_limiter_comes_first(gateway: dict[str, Any]) -> None:
-    """What comes from outside is refused before anything is done with it."""
+def test_memory_limiter_comes_first_and_redaction_next(gateway: dict[str, Any]) -> None:
+    """What comes from outside is refused before anything is done with it, and redacted before anything is made of it."""
     pipelines = gateway["service"]["pipelines"].values()
     outside = [pipeline for pipeline in pipelines if "otlp" in pipeline["receivers"]]
-    assert outside
-    assert {pipeline["processors"][0] for pipeline in outside} == {"memory_limiter"}
+    assert len(outside) == 2
+    for pipeline in outside:
+        assert pipeline["processors"][:2] == ["memory_limiter", "redaction"]
 
 
 def test_every_backend_has_a_queue_on_disk(gateway: dict[str, Any]) -> None:
     """A killed collector goes on where it was, and an absent backend is waited for without end."""
-    exporters = {name: body for name, body in gateway["exporters"].items() if type_of(name) == "otlp_grpc"}
-    assert set(exporters) == {"otlp_grpc/jaeger", "otlp_grpc/tempo"}
-    for body in exporters.values():
+    every = (
+        gateway["exporters"]
+        | read(CONFIG / "clickhouse.yaml")["exporters"]
+        | read(CONFIG / "sidecar.yaml")["exporters"]
+    )
+    exporters = {name: body for name, body in every.items() if type_of(name) not in {"prometheus", "nop"}}
+    assert set(exporters) == {"otlp_grpc/jaeger", "otlp_grpc/tempo", "otlp_grpc/gateway", "clickhouse"}
+    for name, body in exporters.items():
         assert body["sending_queue"]["storage"] == "file_storage"
-        assert body["sending_queue"]["batch"]["max_size"] <= 1024
+        assert (body["sending_queue"]["batch"]["max_size"] <= 1024) is (name != "clickhouse")
         assert body["retry_on_failure"]["max_elapsed_time"] == 0
 
 
@@ -288,12 +212,13 @@ def test_jaeger_reads_the_span_metrics_that_the_gateway_makes(gateway: dict[str,
     assert prometheus["metric_namespace"] == span_metrics.get("namespace", "traces.span.metrics").replace(".", "_")
 
 
-def test_every_host_in_a_file_is_a_service(services: dict[str, Any]) -> None:
+def test_every_host_in_a_file_is_a_service() -> None:
     """The names that the parts call each other by are those of docker-compose.yml."""
-    text = "\n".join(path.read_text(encoding="utf-8") for path in CONFIG.rglob("*.yaml"))
-    hosts = set(re.findall(r"\b([a-z][a-z0-9-]*):(?:3200|4317|8888|8889|9090|16686)\b", text))
-    assert hosts == {"jaeger", "tempo", "prometheus", "collector"}
-    assert hosts <= set(services)
+    files = [path for path in CONFIG.rglob("*.yaml") if path.name != "sidecar.yaml"]  # whose gateway is elsewhere
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    hosts = set(re.findall(r"\b([a-z][a-z0-9-]*):(?:3200|4317|8888|8889|9000|9090|16686)\b", text))
+    assert hosts == {"jaeger", "tempo", "prometheus", "collector", "clickhouse"}
+    assert hosts <= set(read(COMPOSE_FILE)["services"])
 
 
 def test_prometheus_asks_the_ports_that_the_gateway_opens(gateway: dict[str, Any]) -> None:
@@ -310,4 +235,4 @@ def test_grafana_links_lead_to_its_own_data_sources() -> None:
     """From an exemplar to its trace and from a span to its metrics, by ids that exist."""
     text = (CONFIG / "grafana/provisioning/datasources/datasources.yaml").read_text(encoding="utf-8")
     known = {source["uid"] for source in yaml.safe_load(text)["datasources"]}
-    assert set(re.findall(r"datasourceUid: (\S+)", text)) <= known == {"prometheus", "tempo", "jaeger"}
+    assert set(re.findall(r"datasourceUid: (\S+)", text)) <= known == {"prometheus", "tempo", "jaeger", "clickhouse"}
