@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,13 +162,26 @@ def real_cases() -> tuple[list[Case], dict[str, float]]:
     return cases, {pair["source"]: float(pair["hter"]) for pair in edited}
 
 
-def play(cases: list[Case], yardsticks: dict[str, float], folder: Path) -> Journey:
-    """Play every case through both bots, stop them, and keep what there is to see."""
+def play(
+    cases: list[Case],
+    yardsticks: dict[str, float],
+    folder: Path,
+    halfway: Callable[[], object] = lambda: None,
+    at_the_end: Callable[[], object] = lambda: None,
+    **variables: str,
+) -> Journey:
+    """Play every case through both bots, stop them, and keep what there is to see.
+
+    `halfway` is called between two halves of the cases, `at_the_end` before the bots are stopped; `variables` are theirs.
+    """
     with BotApi(TOKENS) as api:
         settings = Settings(TOKENS[USER_BOT], TOKENS[MODERATOR_BOT], MODERATORS_CHAT, folder, api.url)
         prepare(settings, cases)
-        with Bots(settings, store_environment(folder) | {"PYTHONPATH": str(ROOT)}) as bots:
-            act(api.chats, MODERATORS_CHAT, cases)
+        with Bots(settings, store_environment(folder) | {"PYTHONPATH": str(ROOT)} | variables) as bots:
+            act(api.chats, MODERATORS_CHAT, cases[: len(cases) // 2])
+            halfway()
+            act(api.chats, MODERATORS_CHAT, cases[len(cases) // 2 :])
+            at_the_end()
             refusals = reply_late(api.chats)
         answers = {c.chat_id: [sent["text"] for sent in api.chats.sent(c.chat_id)] for c in cases}
     notes = [json.loads(line) for line in settings.notes.read_text(encoding="utf-8").splitlines()]

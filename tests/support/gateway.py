@@ -44,7 +44,7 @@ class Gateway:
         self._folder = folder
         self._layers = layers
         self._variables = variables
-        self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+        self._ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
 
     def __enter__(self) -> Self:
         files = [argument for path in (CONFIG / "gateway.yaml", *self._layers) for argument in ("--config", str(path))]
@@ -72,6 +72,11 @@ class Gateway:
     def stop(self) -> None:
         """Ends the collector; what it has not sent stays in its queue."""
         self._process.terminate()
+        self._process.wait(_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """Ends the collector as a crash does."""
+        self._process.kill()
         self._process.wait(_TIMEOUT_S)
 
     @property
@@ -131,7 +136,8 @@ def _get(address: str, **headers: str) -> str:
         return answer.read().decode()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:
