@@ -12,8 +12,9 @@ from otel_metrics.analytics.alerting.post import messages, undelivered
 from otel_metrics.analytics.alerting.reading import Look, Reading
 from otel_metrics.analytics.alerting.rules import Rule
 from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_file
+from otel_metrics.analytics.asking import Rows
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
-from otel_metrics.analytics.engine import Engine, Rows
+from otel_metrics.analytics.engine import Engine
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.frames import pandas_frame, polars_frame
 from otel_metrics.analytics.freesql import run_query

@@ -6,7 +6,8 @@ from typing import Any
 
 import duckdb
 
-from otel_metrics.analytics.engine import Engine, Rows
+from otel_metrics.analytics.asking import Rows
+from otel_metrics.analytics.engine import Engine
 from otel_metrics.errors import QueryError
 
 _REMEDY = "the views are listed by: SELECT view_name FROM duckdb_views() WHERE NOT internal"
