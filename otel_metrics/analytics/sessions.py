@@ -22,8 +22,18 @@ def list_sessions(
     engine: Asking, window: Window, now: datetime, timeout_hours: float, limit: int, search: Search
 ) -> list[Record]:
     """The sessions that were active in the window and are as searched for, newest first; `outcome` is None while a session is open."""
+    _check(engine, search)
     wishes = {**window.parameters(), **search.parameters(), "session": None, "limit": limit}
     return _rows(engine, "sessions", {**wishes, "now": now, "timeout_h": timeout_hours})
+
+
+def _check(engine: Asking, search: Search) -> None:
+    if search.waiting is not None and "running" in engine.lacks:
+        raise QueryError(
+            "who waits for a moderator is known to the local store alone",
+            "a search without it",
+            "leave METRICS_BACKEND out",
+        )
 
 
 def whole_session(engine: Asking, window: Window, timeout_hours: float, session: str) -> Record:
@@ -44,6 +54,8 @@ def whole_session(engine: Asking, window: Window, timeout_hours: float, session:
 
 def in_flight(engine: Asking, window: Window, timeout_hours: float) -> Record:
     """`waiting`: drafts that wait for a moderator; `running`: stages begun and not ended, `interrupted` where their process died."""
+    if "running" in engine.lacks:  # which reviews have begun is not known, so nor is who waits for one
+        return {"waiting": [], "running": []}
     waiting = _rows(engine, "queue_waiting", {"now": window.until, "timeout_h": timeout_hours})
     running = _rows(engine, "queue_running", {"now": window.until})
     for row in running:

@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_metrics.analytics.asking import Rows
@@ -76,10 +77,10 @@ class ClickHouseEngine:
             for block in blocks:
                 yield [tuple(map(_plain, row)) for row in block]
 
-    def write_parquet(self, statement: str, parameters: Mapping[str, Any], path: str) -> None:
+    def write_parquet(self, statement: str, parameters: Mapping[str, Any], path: Path) -> None:
         """Writes the rows of a statement to a file, as the server makes it."""
         text, bound = said(statement, parameters)
-        with self._mutex, self._in_our_words(), open(path, "wb") as file:
+        with self._mutex, self._in_our_words(), path.open("wb") as file:
             file.write(self._client().raw_query(text, bound, SETTINGS, fmt="Parquet"))
 
     def account(self) -> Account | None:
