@@ -17,10 +17,10 @@ _KIND = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 _STAYS = ("user_id", "chat_id", "session_id", "text", "admin_user_id", "moderator_id")
 
 
-def insert(server: ClickHouseServer, requests: list[Any]) -> None:
+def insert(server: ClickHouseServer, requests: list[Any], table: str = "otel_traces") -> None:
     """Inserts what OTLP requests hold, as the collector's exporter does."""
     lines = "\n".join(json.dumps(row) for request in requests for row in exported(request))
-    server.query(f"INSERT INTO otel_traces FORMAT JSONEachRow {lines}")
+    server.query(f"INSERT INTO {table} FORMAT JSONEachRow {lines}")
 
 
 def exported(request: Any) -> Iterator[Json]:
@@ -47,7 +47,7 @@ def exported(request: Any) -> Iterator[Json]:
 
 
 def _texts(attributes: Any) -> dict[str, str]:
-    return {one.key: _text(one.value) for one in attributes}
+    return {one.key: _text(one.value) for one in sorted(attributes, key=lambda one: one.key)}
 
 
 def _text(value: Any) -> str:

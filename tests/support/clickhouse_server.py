@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-_NOT_SETTINGS = {"query", "database", "session_id", "session_timeout", "session_check", "query_id", "client_protocol_version", "user", "password", "compress", "decompress", "default_format", "wait_end_of_query", "send_progress_in_http_headers", "http_headers_progress_interval_ms", "cancel_http_readonly_queries_on_client_close", "role"}  # fmt: skip
+from support import native
+
+# `readonly` is a real server's guard: a session of chdb could not leave it again.
+_NOT_SETTINGS = {"readonly", "query", "database", "session_id", "session_timeout", "session_check", "query_id", "client_protocol_version", "user", "password", "compress", "decompress", "default_format", "wait_end_of_query", "send_progress_in_http_headers", "http_headers_progress_interval_ms", "cancel_http_readonly_queries_on_client_close", "role"}  # fmt: skip
 
 
 class ClickHouseServer:
@@ -19,6 +22,7 @@ class ClickHouseServer:
         self.session: Any = Session()
         self.queries: list[str] = []
         self._mutex = threading.Lock()
+        self._changed = threading.Condition()
         self._folder = tempfile.TemporaryDirectory()
 
     def __enter__(self) -> Self:
@@ -55,6 +59,11 @@ class ClickHouseServer:
             self.session.query("USE default")
             return str(self.session.query(text))
 
+    def wait_for(self, text: str, answer: str, timeout_s: float) -> bool:
+        """Whether a statement gives this answer within the time; it is asked again after each request."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.query(text).strip() == answer, timeout_s)
+
     def _answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         asked = dict(parse_qsl(urlsplit(handler.path).query, keep_blank_values=True))
         if urlsplit(handler.path).path == "/ping":
@@ -69,6 +78,8 @@ class ClickHouseServer:
             _send(handler, 500, str(error).encode())
         else:
             _send(handler, 200, answer, form)
+            with self._changed:
+                self._changed.notify_all()
 
     def _run(self, asked: dict[str, str], body: bytes, form: str | None) -> tuple[bytes, str]:
         query = asked.get("query", "")
@@ -85,6 +96,8 @@ class ClickHouseServer:
         try:
             if body:
                 query = self._with_data(query, body)
+            elif int(asked.get("client_protocol_version") or 0) >= native.SPOKEN_SINCE:
+                return native.block_of(str(self.session.query(query, "JSONCompactEachRowWithNamesAndTypes"))), "Native"
             found = self.session.query(query, form or "TabSeparated", params=parameters)
             return found.bytes(), form or "TabSeparated"
         finally:
@@ -95,10 +108,8 @@ class ClickHouseServer:
         """An insert whose rows come behind it, as one whose rows come from a file."""
         data = Path(self._folder.name) / "body"
         data.write_bytes(body)
-        head, _, form = query.rpartition(" FORMAT ")
-        head = head.strip().removesuffix("VALUES").strip()
-        columns = head[head.index("(") + 1 : head.rindex(")")]
-        return f"{head} SELECT {columns} FROM file('{data}', '{form.strip()}')"
+        head = query[: query.index(")") + 1]
+        return f"{head} SELECT {head[head.index('(') + 1 : -1]} FROM file('{data}', 'Native')"
 
 
 def _body_of(handler: BaseHTTPRequestHandler) -> bytes:

@@ -1,8 +1,11 @@
 """Owns the address of a ClickHouse: what a URL says, what the client needs of it, and how it is shown, never with its password."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from otel_metrics.settings import Settings
 
 _SCHEMES = {"clickhouse": (False, 8123), "clickhouses": (True, 8443)}
 
@@ -37,3 +40,8 @@ class Address:
 
     def __str__(self) -> str:
         return f"ClickHouse at {self.host}:{self.port}/{self.database}"
+
+
+def asked_place(settings: "Settings") -> str:
+    """Where questions are asked, for people: the database's path, or the server without its password."""
+    return str(settings.database) if settings.backend is None else str(Address.of(settings.backend))

@@ -1,6 +1,8 @@
 """Owns the engine over a ClickHouse that the collector's exporter writes: one session with the server, and running statements in it."""
 
+import logging
 import math
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ SETTINGS = {
     "do_not_merge_across_partitions_select_final": 1,
 }  # fmt: skip
 _PREPARE = "run `otel-metrics clickhouse --apply` once, as a user who may create tables, functions and views"
+_VIEWS = "the views are listed by: SHOW TABLES"
 _MISSING = ("UNKNOWN_TABLE", "UNKNOWN_DATABASE")
 
 
@@ -56,6 +59,8 @@ class ClickHouseEngine:
 
     def run_free(self, query: str, most: int | None = None) -> Rows:
         """Runs a statement of somebody else's, which may only read; of the rows the first `most`."""
+        if not _reads(query):
+            raise QueryError("a statement of another kind", "one that only reads (SELECT, WITH, SHOW)", _VIEWS)
         limits: dict[str, Any] = {"readonly": 2}  # reads alone; settings of a query may still be given
         if most is not None:
             limits |= {"max_result_rows": most, "result_overflow_mode": "break"}
@@ -63,11 +68,7 @@ class ClickHouseEngine:
             try:
                 found = self._fetch(query.strip().removesuffix(";"), {}, limits)
             except _database_error() as error:
-                raise QueryError(
-                    _first_line(error),
-                    "one reading statement in ClickHouse's SQL over the views",
-                    "the views: SHOW TABLES",
-                ) from error
+                raise QueryError(_first_line(error), "ClickHouse's SQL over the views", _VIEWS) from error
         return Rows(found.columns, found.rows[:most])
 
     def stream(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -148,6 +149,7 @@ class ClickHouseEngine:
                     "it, to ask ClickHouse",
                     "pip install 'otel_metrics[clickhouse]'",
                 ) from error
+            logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # what it says is raised as well
             with self._in_our_words():
                 self._known = get_client(**self._address.arguments())
         return self._known
@@ -178,4 +180,15 @@ def _database_error() -> type[Exception]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:500]
+    """What the server said, or that it did not answer, without the client's words around it."""
+    text = str(error).strip().splitlines()[0]
+    found = re.search(r"DB::Exception: (.*?)(?: \(for url .*)?$", text)
+    if found is None and "Max retries" in text:
+        reason = re.search(r"\[Errno \d+\] ([\w ]+)", text)
+        return f"nothing ({reason[1] if reason else 'no connection'})"
+    return (found[1] if found else text)[:500]
+
+
+def _reads(query: str) -> bool:
+    """Whether a statement begins as one that reads; the server's own `readonly` sees to the rest."""
+    return re.match(r"(?is)(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|from|show|describe|desc|explain)\b", query) is not None
