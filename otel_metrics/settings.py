@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from otel_metrics.errors import SettingError
 
@@ -49,6 +50,7 @@ class Settings:
     rules: Path | None = None
     trace_url: str | None = None
     page_token: str | None = None
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,22 @@ def _limit(value: object) -> int:
     if 0 < number < 1_000_000:
         raise ValueError
     return number
+
+
+def _backend(value: object) -> str | None:
+    text = str(value).strip()
+    if text.lower() == "local":
+        return None
+    parts = urlsplit(text)
+    if (
+        parts.scheme not in {"clickhouse", "clickhouses"}
+        or not parts.hostname
+        or parts.port == 0
+        or parts.query
+        or parts.fragment
+    ):
+        raise ValueError
+    return text
 
 
 _HUNDRED_YEARS_H = 876_600.0
@@ -262,9 +280,13 @@ OPTIONS: tuple[Option, ...] = (
         "page_token", "METRICS_PAGE_TOKEN", _token, "at least 16 letters, digits, -, ., _ or ~",
         "the token of `serve` for other machines; without it each start makes a new one",
     ),
+    Option(
+        "backend", "METRICS_BACKEND", _backend, "local, or clickhouse://user:password@host:8123/database (clickhouses:// for HTTPS)",
+        "where questions are asked: a ClickHouse that the collector writes, or the local store",
+    ),
 )  # fmt: skip
 
-_SECRET = {"id_key", "page_token"}
+_SECRET = {"backend", "id_key", "page_token"}
 _BY_FIELD = {option.field: option for option in OPTIONS}
 assert [option.field for option in OPTIONS] == [field.name for field in fields(Settings)]
 

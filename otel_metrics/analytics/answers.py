@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_metrics.analytics.alerting import told
-from otel_metrics.analytics.alerting.measures import measure
+from otel_metrics.analytics.alerting.measures import can_be_measured, measure
 from otel_metrics.analytics.alerting.of_usage import recorded_cost
 from otel_metrics.analytics.alerting.post import messages, undelivered
 from otel_metrics.analytics.alerting.reading import Look, Reading
 from otel_metrics.analytics.alerting.rules import Rule
 from otel_metrics.analytics.alerting.rules_file import load_rules, load_rules_file
 from otel_metrics.analytics.alerting.targets import Target
+from otel_metrics.analytics.asking import Rows
 from otel_metrics.analytics.dashboard import build_dashboard, build_figures, corrections_of
-from otel_metrics.analytics.engine import Engine, Memory, Rows
+from otel_metrics.analytics.engine import Engine, Memory
 from otel_metrics.analytics.export import export_table
 from otel_metrics.analytics.frames import pandas_frame, polars_frame
 from otel_metrics.analytics.freesql import run_query
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     import pandas  # noqa: ICN001 - its initials would be a method's name for the other one
     import polars  # noqa: ICN001
 
+    from otel_metrics.analytics.clickhouse.engine import ClickHouseEngine
+
 
 class Answers:
     """Answers over one store, or over nothing where `storage` is None. Each call first takes in what is new; draining the journal is its caller's."""
@@ -56,7 +59,9 @@ class Answers:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._storage = storage
-        self._engine = Engine(storage, memory)
+        self._engine = _engine(storage, settings, memory)
+        self.lacks = self._engine.lacks
+        """Views that can tell nothing where the questions are asked: what rests on them is None or empty."""
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Takes in what is new; `progress` is called with rows done and rows in all of the table at hand."""
@@ -65,7 +70,9 @@ class Answers:
     def dashboard(self, hours: float = 24, sections: Collection[str] | None = None) -> Document:
         """The dashboard document of the last `hours`, with some sections of single subjects or all; percentages 0 to 100, durations in milliseconds."""
         window = self._window(hours)
-        return {**build_dashboard(self._engine, self._settings, window, sections), "alerts": self._alerts(window)}
+        unknown = {"not_known": sorted(self.lacks)} if self.lacks else {}
+        document = build_dashboard(self._engine, self._settings, window, sections)
+        return {**document, "alerts": self._alerts(window), **unknown}
 
     def figures(self, hours: float = 24) -> Document:
         """The dashboard's first figures alone, without the sections of the single subjects: for who looks every second."""
@@ -89,6 +96,10 @@ class Answers:
     def alerts(self, hours: float = 24) -> list[Record]:
         """What is wrong now: the two alerts of the contract over the last `hours`, every other rule over its own window."""
         return self._alerts(self._window(hours))
+
+    def rules_not_looked_at(self) -> list[str]:
+        """The names of the rules that are on and rest on what can not be known where the questions are asked."""
+        return [rule.name for rule in self.rules() if rule.enabled and not can_be_measured(rule, self._engine)]
 
     def rules(self) -> list[Rule]:
         """Every rule of alerts, those that are off too; `SettingError` where the file of rules is not as it should be."""
@@ -210,7 +221,7 @@ class Answers:
         return whole_session(self._engine, self._window(24), self._settings.session_timeout_hours, session_id)
 
     def queue(self) -> Record:
-        """What waits for a moderator and which stages are running, as of now."""
+        """What waits for a moderator and which stages are running, as of now; both empty where `lacks` has `running`."""
         return in_flight(self._engine, self._window(24), self._settings.session_timeout_hours)
 
     def course(self, hours: float = 24, pieces: int = 48) -> Document:
@@ -218,7 +229,7 @@ class Answers:
         return course(self._engine, self._window(hours), self._settings, pieces)
 
     def sql(self, query: str) -> Rows:
-        """One reading statement over the views; times are UTC."""
+        """One reading statement over the views, in the SQL of where it is asked; times are UTC."""
         self.refresh()
         return run_query(self._engine, query)
 
@@ -269,3 +280,14 @@ class Answers:
         window = last_hours(hours, self._clock.time_ns())
         self.refresh()
         return window
+
+
+def _engine(
+    storage: MetricsStorage | None, settings: Settings, memory: Memory | None
+) -> "Engine | ClickHouseEngine":
+    """The engine that the settings ask for; the libraries of another one are not loaded."""
+    if settings.backend is None:
+        return Engine(storage, memory)
+    from otel_metrics.analytics.clickhouse.engine import ClickHouseEngine
+
+    return ClickHouseEngine(settings.backend)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from functools import partial
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.capacity import capacity
 from otel_metrics.analytics.questions.corrections import corrections
 from otel_metrics.analytics.questions.cost import cost
@@ -19,7 +19,7 @@ from otel_metrics.analytics.window import Window
 from otel_metrics.model.vocabulary import ProcessingStage
 from otel_metrics.settings import Settings
 
-SECTIONS: dict[str, Callable[[Engine, Window, Settings], Document]] = {
+SECTIONS: dict[str, Callable[[Asking, Window, Settings], Document]] = {
     "stages": stages,
     "corrections": corrections,
     "moderators": moderators,
@@ -34,7 +34,7 @@ SECTIONS: dict[str, Callable[[Engine, Window, Settings], Document]] = {
 
 
 def build_dashboard(
-    engine: Engine, settings: Settings, window: Window, wanted: Collection[str] | None = None
+    engine: Asking, settings: Settings, window: Window, wanted: Collection[str] | None = None
 ) -> Document:
     """The figures of `build_figures` and a section for each subject of `SECTIONS`, or for those that are wanted."""
     document = build_figures(engine, window)
@@ -45,7 +45,7 @@ def build_dashboard(
     return plain(whole)  # type: ignore[no-any-return]
 
 
-def build_figures(engine: Engine, window: Window) -> Document:
+def build_figures(engine: Asking, window: Window) -> Document:
     """Overview, stages and corrections of a window; zeros and nulls where there is nothing."""
     overview = engine.run(QUERIES["dashboard_overview"], window.parameters()).as_dicts()[0]
     stages = stages_of(engine, window)
@@ -62,14 +62,14 @@ def build_figures(engine: Engine, window: Window) -> Document:
     }
 
 
-def stages_of(engine: Engine, window: Window) -> Document:
+def stages_of(engine: Asking, window: Window) -> Document:
     """`{stage: {count, avg_duration_ms, p50_ms, p95_ms, p99_ms, total_ms, success_rate}}` in the stages' usual order."""
     order = [str(stage) for stage in ProcessingStage]
     rows = engine.run(QUERIES["dashboard_stages"], {**window.parameters(), "order": order}).as_dicts()
     return {row.pop("stage"): row for row in rows}
 
 
-def corrections_of(engine: Engine, window: Window) -> Document:
+def corrections_of(engine: Asking, window: Window) -> Document:
     """`by_type`, `by_admin` and `rate`, the percentage of sessions that needed a correction which is no rejection."""
     by_type = engine.run(QUERIES["dashboard_corrections_by_type"], window.parameters()).as_dicts()
     by_admin = engine.run(QUERIES["dashboard_corrections_by_admin"], window.parameters()).as_dicts()

@@ -18,7 +18,7 @@ class DrawnTables:
 
     def draw(self, statement: str, parameters: dict[str, Any]) -> None:
         """Makes the tables that a statement names, where they are not there for these parameters."""
-        for name in _named(statement):
+        for name in drawn_in(statement):
             wanted = {key: parameters[key] for key in parameters_of(DRAWN[name])}
             if self._drawn.get(name) != wanted:
                 self._connection.execute(DRAWN[name], wanted)
@@ -32,6 +32,6 @@ class DrawnTables:
 
 
 @lru_cache(maxsize=256)
-def _named(statement: str) -> tuple[str, ...]:
+def drawn_in(statement: str) -> tuple[str, ...]:
     """The drawn tables in a statement."""
     return tuple(name for name in DRAWN if re.search(rf"\b{name}\b", statement))

@@ -4,12 +4,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from otel_metrics.analytics.asking import Rows
 from otel_metrics.analytics.cold import MOVING, make_view, quoted, view_of_nothing
 from otel_metrics.analytics.columns import TABLES
 from otel_metrics.analytics.drawn import DrawnTables
@@ -23,20 +23,9 @@ from otel_metrics.store.tables import MetricsStorage
 from otel_metrics.store.telling import REPAIR
 
 _MOST_TRIES = 5
+_BATCH = 10_000
 _MOST_MEMORY_BYTES = 700_000_000
 _OF_THE_STATEMENT = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
-
-
-@dataclass(slots=True)
-class Rows:
-    """The answer to a question: column names and rows."""
-
-    columns: list[str]
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-
-    def as_dicts(self) -> list[dict[str, Any]]:
-        """One dict for each row."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +41,8 @@ class Engine:
 
     It can open the files of the segments and no other ones; where the manifest changes, another DuckDB is made.
     """
+
+    lacks: frozenset[str] = frozenset()
 
     def __init__(self, storage: MetricsStorage | None, memory: Memory | None = None) -> None:
         """`memory`: 700 MB if it is not given, or half of the machine's where that is less."""
@@ -118,9 +109,9 @@ class Engine:
             self.connection.execute(f"DELETE FROM hot.{table.name}")
         self._seq = 0
 
-    def run(self, statement: str, parameters: dict[str, Any] | None = None) -> Rows:
+    def run(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Rows:
         """Runs one statement of ours; `$name` are its parameters. `StoreDamaged` where a segment can not be read."""
-        rows: Rows = self._asked(lambda: self._run(statement, parameters or {}))
+        rows: Rows = self._asked(lambda: self._run(statement, dict(parameters or {})))
         return rows
 
     def run_free(self, query: str, most: int | None = None) -> Rows:
@@ -131,6 +122,13 @@ class Engine:
     def hand_over(self, statement: str, take: Callable[[Any], Any]) -> Any:
         """What `take` makes of DuckDB's relation over a statement without parameters, whole before this returns."""
         return self._asked(lambda: take(self.connection.sql(statement)))
+
+    def stream(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """The rows of one statement of ours that wants no drawn table, in batches: they need not fit into the memory."""
+        cursor = self.connection.cursor()
+        cursor.execute(statement, dict(parameters))
+        while batch := cursor.fetchmany(_BATCH):
+            yield batch
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         """The answer, of the segments that there are: one of the manifest that was read may be gone by now."""

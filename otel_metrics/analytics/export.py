@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import msgspec
@@ -20,7 +20,9 @@ from otel_metrics.analytics.window import time_of
 from otel_metrics.errors import QueryError
 from otel_metrics.model.times import TimeInput, iso, to_ns
 
-_BATCH = 10_000
+if TYPE_CHECKING:
+    from otel_metrics.analytics.clickhouse.engine import ClickHouseEngine
+
 _JSON_COLUMNS = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource"})
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 _encode = msgspec.json.Encoder().encode
@@ -28,7 +30,7 @@ _SQLITE_KIND = {"BIGINT": "INTEGER", "DOUBLE": "REAL", "BOOLEAN": "BOOLEAN"}
 
 
 def export_table(
-    engine: Engine, name: str, path: Path, form: str, since: TimeInput | None, until: TimeInput | None,
+    engine: "Engine | ClickHouseEngine", name: str, path: Path, form: str, since: TimeInput | None, until: TimeInput | None,
     progress: Progress | None = None,
 ) -> int:  # fmt: skip
     """Writes the rows of table `name` whose time lies in (since, until] to `path` and gives their number.
@@ -45,9 +47,13 @@ def export_table(
     if path.is_dir() or not path.parent.is_dir():
         raise QueryError(f"{path} can not be written", "a file in a folder that exists", "give another path")
     selection = Selection(engine, table, *_period(table, since, until), progress)
-    engine.check_segments(name)
-    with whole_file(path) as draft, engine.blaming_segments():
-        writer(selection, draft)
+    with whole_file(path) as draft:
+        if isinstance(engine, Engine):
+            engine.check_segments(name)
+            with engine.blaming_segments():
+                writer(selection, draft)
+        else:
+            writer(selection, draft)
     return selection.count
 
 
@@ -70,7 +76,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 class Selection:
     """The rows to export; `count` is how many were handed out."""
 
-    engine: Engine
+    engine: "Engine | ClickHouseEngine"
     table: Table
     where: str
     parameters: dict[str, Any]
@@ -85,10 +91,9 @@ class Selection:
     def rows(self) -> Iterator[list[Any]]:
         """The rows, times as text, fetched in batches so that memory stays small."""
         total = self.engine.run(f"SELECT count(*) FROM {self.table.name}{self.where}", self.parameters).rows[0][0]
-        cursor = self.engine.connection.cursor()
-        cursor.execute(self.statement(", ".join(self.table.columns)), self.parameters)
+        batches = self.engine.stream(self.statement(", ".join(self.table.columns)), self.parameters)
         times = [position for position, kind in enumerate(self.table.columns.values()) if kind == TIME]
-        while batch := cursor.fetchmany(_BATCH):
+        for batch in batches:
             for row in batch:
                 values = list(row)
                 for position in times:
@@ -147,7 +152,14 @@ def _write_json(selection: Selection, path: Path) -> None:
 
 
 def _write_parquet(selection: Selection, path: Path) -> None:
-    """The engine itself has no access to files, so a second DuckDB writes what the first one hands it as Arrow."""
+    """ClickHouse makes the file. DuckDB's engine has no access to files, so a second one writes what the first one hands it as Arrow."""
+    if not isinstance(selection.engine, Engine):
+        counted = selection.engine.run(
+            f"SELECT count(*) FROM {selection.table.name}{selection.where}", selection.parameters
+        )
+        selection.engine.write_parquet(selection.statement(), selection.parameters, path)
+        selection.count = counted.rows[0][0]
+        return
     rows = selection.engine.connection.cursor().sql(selection.statement(), params=selection.parameters)
     with closing(duckdb.connect()) as files:
         files.execute("SET enable_progress_bar = false")

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from otel_metrics.analytics.engine import Engine, Rows
+from otel_metrics.analytics.asking import Rows
+from otel_metrics.analytics.engine import Engine
 from otel_metrics.errors import QueryError
+
+if TYPE_CHECKING:
+    from otel_metrics.analytics.clickhouse.engine import ClickHouseEngine
 
 _REMEDY = "the views are listed by: SELECT view_name FROM duckdb_views() WHERE NOT internal"
 
 
-def run_query(engine: Engine, query: str, most: int | None = None) -> Rows:
+def run_query(engine: "Engine | ClickHouseEngine", query: str, most: int | None = None) -> Rows:
     """Runs one SELECT (WITH, VALUES, FROM … included); `QueryError` for anything else and for what DuckDB does not accept.
 
     Of the rows the first `most` are fetched.
@@ -20,6 +24,8 @@ def run_query(engine: Engine, query: str, most: int | None = None) -> Rows:
     The engine has no access to files and can not be given any, and the memory of the answer is the caller's: a
     hostile query needs a process with limits around it, such as that of the page.
     """
+    if not isinstance(engine, Engine):
+        return engine.run_free(query, most)
     _check(engine, query)
     with _in_our_words():
         return engine.run_free(query, most)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.export import whole_file
 from otel_metrics.analytics.questions.document import Document
 from otel_metrics.analytics.statements import QUERIES
@@ -17,7 +17,7 @@ from otel_metrics.analytics.window import time_of
 from otel_metrics.errors import QueryError
 from otel_metrics.model.times import TimeInput
 
-_BATCH = 1_000
+_COLUMNS = ("kind", "prompt", "chosen", "rejected", "session_id", "correction_type", "model", "prompt_version")
 _EVER = (datetime.min, datetime.max)  # noqa: DTZ901 - no zone: DuckDB's TIMESTAMP has none
 _CUT = re.compile(r"… \[cut, \d+ characters\]\Z")
 _SWITCH = (
@@ -27,7 +27,7 @@ _SWITCH = (
 _encode = msgspec.json.Encoder().encode
 
 
-def write_preferences(engine: Engine, path: Path, since: TimeInput | None, until: TimeInput | None) -> Document:
+def write_preferences(engine: Asking, path: Path, since: TimeInput | None, until: TimeInput | None) -> Document:
     """Writes the corrections in (since, until] to `path` as JSON Lines in the standard form of DPO datasets (TRL: prompt, chosen, rejected).
 
     A line: `prompt` (the question's text, as query_received told it before; null where it was not captured), `chosen`
@@ -55,15 +55,12 @@ def write_preferences(engine: Engine, path: Path, since: TimeInput | None, until
     return {"sentences": _sentences(counts, path), **counts}
 
 
-def _write(engine: Engine, parameters: dict[str, Any], draft: Path, counts: dict[str, int]) -> None:
-    cursor = engine.connection.cursor()
-    cursor.execute(QUERIES["preferences"], parameters)
-    names = [column[0] for column in cursor.description or ()]
+def _write(engine: Asking, parameters: dict[str, Any], draft: Path, counts: dict[str, int]) -> None:
     written: set[bytes] = set()
     with draft.open("wb") as file:
-        while batch := cursor.fetchmany(_BATCH):
+        for batch in engine.stream(QUERIES["preferences"], parameters):
             for values in batch:
-                pair = dict(zip(names, values, strict=True))
+                pair = dict(zip(_COLUMNS, values, strict=True))
                 counts["corrections"] += 1
                 fate = _fate(pair, written)
                 counts[fate] += 1

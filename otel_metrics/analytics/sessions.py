@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.search import Search
 from otel_metrics.analytics.statements import QUERIES
 from otel_metrics.analytics.window import Window, aware
@@ -19,14 +19,24 @@ _JSON = ("metadata", "fields")
 
 
 def list_sessions(
-    engine: Engine, window: Window, now: datetime, timeout_hours: float, limit: int, search: Search
+    engine: Asking, window: Window, now: datetime, timeout_hours: float, limit: int, search: Search
 ) -> list[Record]:
     """The sessions that were active in the window and are as searched for, newest first; `outcome` is None while a session is open."""
+    _check(engine, search)
     wishes = {**window.parameters(), **search.parameters(), "session": None, "limit": limit}
     return _rows(engine, "sessions", {**wishes, "now": now, "timeout_h": timeout_hours})
 
 
-def whole_session(engine: Engine, window: Window, timeout_hours: float, session: str) -> Record:
+def _check(engine: Asking, search: Search) -> None:
+    if search.waiting is not None and "running" in engine.lacks:
+        raise QueryError(
+            "who waits for a moderator is known to the local store alone",
+            "a search without it",
+            "leave METRICS_BACKEND out",
+        )
+
+
+def whole_session(engine: Asking, window: Window, timeout_hours: float, session: str) -> Record:
     """One session with its spans in drawing order, its corrections and its logs. A unique beginning of the id will do."""
     session_id = _found(engine, session)
     wishes = {**window.parameters(), **Search().parameters(), "session": session_id, "limit": 1}
@@ -42,8 +52,10 @@ def whole_session(engine: Engine, window: Window, timeout_hours: float, session:
     }
 
 
-def in_flight(engine: Engine, window: Window, timeout_hours: float) -> Record:
+def in_flight(engine: Asking, window: Window, timeout_hours: float) -> Record:
     """`waiting`: drafts that wait for a moderator; `running`: stages begun and not ended, `interrupted` where their process died."""
+    if "running" in engine.lacks:  # which reviews have begun is not known, so nor is who waits for one
+        return {"waiting": [], "running": []}
     waiting = _rows(engine, "queue_waiting", {"now": window.until, "timeout_h": timeout_hours})
     running = _rows(engine, "queue_running", {"now": window.until})
     for row in running:
@@ -52,7 +64,7 @@ def in_flight(engine: Engine, window: Window, timeout_hours: float) -> Record:
     return {"waiting": waiting, "running": running}
 
 
-def _found(engine: Engine, session: str) -> str:
+def _found(engine: Asking, session: str) -> str:
     prefix = session.encode("utf-8", "replace").decode()  # what is no text is no beginning of an id
     found = [row[0] for row in engine.run(QUERIES["session_ids"], {"prefix": prefix}).rows] if prefix else []
     if not found:
@@ -95,7 +107,7 @@ def _in_drawing_order(spans: list[Record], facts: Record, root_id: str) -> list[
     return sorted(ordered, key=lambda span: span["kind"] != "session")
 
 
-def _rows(engine: Engine, query: str, parameters: Record) -> list[Record]:
+def _rows(engine: Asking, query: str, parameters: Record) -> list[Record]:
     """The rows of a query with aware times and decoded JSON."""
     rows = engine.run(QUERIES[query], parameters).as_dicts()
     for row in rows:

@@ -8,8 +8,11 @@ from otel_metrics.model.identity import IdHasher
 from otel_metrics.model.records import ProcessingMetric, SessionEnd
 from otel_metrics.model.values import is_plain, json_text
 
-_NEVER_EXPORTED = frozenset({"user_id", "chat_id", "admin_user_id", "session_id", "message_id", "text"})
+_OF_MODERATORS = ("admin_user_id", "moderator_id")
+_NEVER_EXPORTED = frozenset({"user_id", "chat_id", "session_id", "message_id", "text", *_OF_MODERATORS})
 """Keys under which metadata holds raw ids and captured texts; they stay in the local store."""
+_HASHED = ((names.MODERATOR, "moderator", _OF_MODERATORS), (names.MESSAGE, "message", ("message_id",)))
+"""Attributes that tell the keyed hash of the first of such keys."""
 
 
 def metadata_attributes(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -30,6 +33,10 @@ def stage_attributes(record: ProcessingMetric, hasher: IdHasher) -> dict[str, An
         attributes[names.ERROR_TYPE] = record.error_type
     if "platform" in record.metadata:
         attributes[names.PLATFORM] = str(record.metadata["platform"])
+    for name, kind, keys in _HASHED:
+        found = next((one for key in keys if isinstance(one := record.metadata.get(key), int | str) and one), None)
+        if found is not None:
+            attributes[name] = hasher.hash(kind, found)
     attributes.update(metadata_attributes(record.metadata))
     return attributes
 

@@ -95,7 +95,7 @@ class IdHasher:
         self._key = key
         self.hash = lru_cache(maxsize=8192)(self._hash)
 
-    def _hash(self, kind: str, value: int) -> str:
+    def _hash(self, kind: str, value: int | str) -> str:
         return self._digest(kind, str(value).encode())
 
     def text(self, text: str) -> str:

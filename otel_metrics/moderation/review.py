@@ -61,8 +61,6 @@ class Review:
         metadata = {**_stage_metadata(facts), **self._metadata, "admin_user_id": number}
         self._stage = ProcessingTimer(kit, *facts.ids, ProcessingStage.ADMIN_REVIEW, metadata, since_ns)
         self._stage.__enter__()
-        if kit is not None and number and self._stage.span is not None:
-            self._stage.span.set_attribute(names.MODERATOR, kit.hasher.hash("moderator", number))
         self._is_open = True
         return self
 

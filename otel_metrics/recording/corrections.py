@@ -109,8 +109,21 @@ def _event_attributes(kit: RecordingKit, record: CorrectionMetric) -> dict[str, 
         attributes[names.MODERATOR] = kit.hasher.hash("moderator", record.admin_user_id)
     if isinstance(record.admin_satisfaction, int):
         attributes[names.SATISFACTION] = record.admin_satisfaction
-    if isinstance(record.voice_transcription_time_ms, int):
-        attributes[names.TRANSCRIPTION] = record.voice_transcription_time_ms / 1000
+    if record.message_id:
+        attributes[names.MESSAGE] = kit.hasher.hash("message", record.message_id)
+    if record.retry_count:
+        attributes[names.CORRECTION_RETRIES] = record.retry_count
+    times = (
+        (names.CORRECTION_DURATION, record.processing_time_ms),
+        (names.TRANSCRIPTION, record.voice_transcription_time_ms),
+        (names.CORRECTION_AI_DURATION, record.ai_correction_time_ms),
+    )
+    hashes = (
+        (names.CORRECTION_ORIGINAL_HASH, record.original_hash),
+        (names.CORRECTION_CORRECTED_HASH, record.corrected_hash),
+    )
+    attributes.update({name: took_ms / 1000 for name, took_ms in times if isinstance(took_ms, int)})
+    attributes.update({name: digest for name, digest in hashes if isinstance(digest, str)})
     return attributes
 
 

@@ -199,11 +199,25 @@ def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord,
             key = record.record_id
         return first.get(key, (writer, record.end_time)) != (writer, record.end_time)
 
-    return [
-        (record, resources[writer])
-        for record, writer in lines
-        if writer in resources and not is_told_before(record, writer)
-    ]
+    sent = [(record, writer) for record, writer in lines if writer in resources and not is_told_before(record, writer)]
+    _tell_beginnings(connection, [record for record, _ in sent if isinstance(record, SessionEnd)])
+    return [(record, resources[writer]) for record, writer in sent]
+
+
+def _tell_beginnings(connection: sqlite3.Connection, ends: list[SessionEnd]) -> None:
+    """Puts into ends what another process told of their sessions when it created them: whose they are, and metadata."""
+    wanted = {record.session_id for record in ends if not record.user_id and not record.chat_id}
+    told = {
+        session_id: facts
+        for session_id, *facts in _rows(
+            connection, "SELECT session_id, user_id, chat_id, metadata FROM sessions WHERE session_id", wanted
+        )
+    }
+    for record in ends:
+        if record.session_id in told:
+            user, chat, metadata = told[record.session_id]
+            record.user_id, record.chat_id = user or 0, chat or 0
+            record.metadata = {**_decode(metadata or b"{}"), **record.metadata}
 
 
 def _rows(connection: sqlite3.Connection, select: str, keys: set[str]) -> list[tuple[Any, ...]]:

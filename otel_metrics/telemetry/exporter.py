@@ -241,7 +241,10 @@ def _handled_session(context: Context) -> str:
 
 
 _OF_A_STAGE = frozenset(
-    {names.SESSION_ID, names.STAGE, names.USER_HASH, names.CHAT, names.PLATFORM, names.ERROR_TYPE}
+    {
+        names.SESSION_ID, names.STAGE, names.USER_HASH, names.CHAT, names.PLATFORM, names.ERROR_TYPE, names.MODERATOR,
+        names.MESSAGE,
+    }
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from otel_metrics.analytics.alerting.rules import (
     SystemMetric,
     TokenSurge,
 )
+from otel_metrics.analytics.asking import Asking
 
 _MEASURES: dict[type[Rule], Callable[[Any, Look], list[Reading]]] = {
     SlowStage: slow_stage,
@@ -36,8 +37,20 @@ _MEASURES: dict[type[Rule], Callable[[Any, Look], list[Reading]]] = {
     SystemMetric: system_metric,
     Deviation: deviation,
 }
+_NEEDS: dict[type[Rule], frozenset[str]] = {
+    QueueLength: frozenset({"running"}),
+    QueueAge: frozenset({"running"}),
+    StuckStage: frozenset({"running"}),
+    SystemMetric: frozenset({"system_metrics"}),
+}
+"""The views that a rule can not do without."""
 
 
 def measure(rule: Rule, look: Look) -> list[Reading]:
-    """What a rule finds: one reading for each set of labels that it knows; a rule that is off finds nothing."""
-    return _MEASURES[type(rule)](rule, look) if rule.enabled else []
+    """What a rule finds: one reading for each set of labels that it knows; one that is off, or that the engine can not answer, finds nothing."""
+    return _MEASURES[type(rule)](rule, look) if rule.enabled and can_be_measured(rule, look.engine) else []
+
+
+def can_be_measured(rule: Rule, engine: Asking) -> bool:
+    """Whether an engine knows what a rule rests on."""
+    return not (_NEEDS.get(type(rule), frozenset()) & engine.lacks)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.document import Record, rows
 from otel_metrics.analytics.window import Window
 from otel_metrics.settings import Settings
@@ -37,7 +37,7 @@ CostRow = tuple[str, int, float | None]
 class Look:
     """A look at the store as of a moment, UTC without a zone. `cost` may be another than the recorded one, such as a priced one."""
 
-    engine: Engine
+    engine: Asking
     settings: Settings
     now: datetime
     cost: "Callable[[Look, Window, str | None], list[CostRow]]"

@@ -4,10 +4,11 @@ import math
 from datetime import datetime, timedelta
 from typing import Any
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.erlang import servers_needed
 from otel_metrics.analytics.questions.capacity_words import sentences_of
 from otel_metrics.analytics.questions.document import Document, Record, row, rows
+from otel_metrics.analytics.questions.unknown import known
 from otel_metrics.analytics.questions.week import Week, hour_name, hours_covered
 from otel_metrics.analytics.sessions import in_flight
 from otel_metrics.analytics.window import Window, aware
@@ -25,7 +26,7 @@ _HOUR_MS = 3_600_000.0
 
 
 def capacity(
-    engine: Engine, window: Window, settings: Settings, target_wait_minutes: float = 10.0, target_share: float = 0.8,
+    engine: Asking, window: Window, settings: Settings, target_wait_minutes: float = 10.0, target_share: float = 0.8,
     weeks: float | None = WEEKS,
 ) -> Document:  # fmt: skip
     """The queue now, how long drafts waited in the window, and how many moderators each hour of the week needs.
@@ -65,7 +66,7 @@ def capacity(
         (one for one in hours if one["drafts_per_hour"]), key=lambda one: one["drafts_per_hour"], reverse=True
     )
     document = {
-        **_queue(engine, window, settings),
+        **known(engine, _queue(engine, window, settings)),
         **_waits(found),
         "target_wait_ms": target_ms,
         "target_share": target_share,
@@ -95,7 +96,7 @@ def _check(target_wait_minutes: Any, target_share: Any, weeks: Any) -> None:
             raise QueryError(f"{name}={value!r}", span, "for example 0.8" if high == 1.0 else "for example 4")
 
 
-def _queue(engine: Engine, window: Window, settings: Settings) -> Record:
+def _queue(engine: Asking, window: Window, settings: Settings) -> Record:
     ages = sorted(draft["age_ms"] for draft in in_flight(engine, window, settings.session_timeout_hours)["waiting"])
     middle = len(ages) // 2
     return {

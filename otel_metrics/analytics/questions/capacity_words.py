@@ -33,6 +33,8 @@ def _history(document: Document) -> str:
 
 def _waiting(document: Document) -> str:
     count = document["waiting"]
+    if count is None:
+        return "Which drafts wait now is told by the local store alone."
     if not count:
         return "No draft waits now."
     verb = "waits" if count == 1 else "wait"

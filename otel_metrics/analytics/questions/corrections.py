@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.document import Document, Record, row, rows
 from otel_metrics.analytics.questions.effectiveness import (
     BEGINNING_DRAFTS,
@@ -26,7 +26,7 @@ MEDIUM_BELOW = 0.5
 _MEASURES = ("word_edit_rate", "character_edit_rate", "original_length", "corrected_length")
 
 
-def corrections(engine: Engine, window: Window, settings: Settings, least: int = LEAST_SAMPLES) -> Document:
+def corrections(engine: Asking, window: Window, settings: Settings, least: int = LEAST_SAMPLES) -> Document:
     """What was corrected in a window; figures of fewer than `least` samples are None, with `enough` false.
 
     `by_model`, `by_prompt_version`, `by_intent`: `sessions` (with a stage or a correction in the window),

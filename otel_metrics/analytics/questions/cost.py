@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.prices import Rate, as_parameters, rates_for
 from otel_metrics.analytics.questions.cost_words import sentences_of
 from otel_metrics.analytics.questions.document import Document, Record, row, rows
@@ -19,7 +19,7 @@ _MONEY = ("known_cost", "cost", "least_cost", "most_cost")
 
 
 def cost(
-    engine: Engine, window: Window, settings: Settings, moderator_hour_rate: float | None = None,
+    engine: Asking, window: Window, settings: Settings, moderator_hour_rate: float | None = None,
     speech_minute_rate: float | None = None, currency: str | None = None,
 ) -> Document:  # fmt: skip
     """What the calls of models, the moderators and the speech of a window cost; options that are not given are the settings'.

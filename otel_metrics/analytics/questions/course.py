@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.document import Document, rows
+from otel_metrics.analytics.questions.unknown import known
 from otel_metrics.analytics.window import Window, aware
 from otel_metrics.errors import QueryError
 from otel_metrics.settings import Settings
@@ -11,7 +12,7 @@ from otel_metrics.settings import Settings
 _MOST_PIECES = 10_000
 
 
-def course(engine: Engine, window: Window, settings: Settings, pieces: int) -> Document:
+def course(engine: Asking, window: Window, settings: Settings, pieces: int) -> Document:
     """`begun`, `ended` (sessions), `failed` (stages) and `waiting` (drafts, at the end of each): lists of `pieces` numbers.
 
     Drafts waited as `queue` and the recorded stages `moderation_queue` say: where nobody records that stage, only those
@@ -26,5 +27,5 @@ def course(engine: Engine, window: Window, settings: Settings, pieces: int) -> D
     return {
         "since": aware(window.since), "until": aware(window.until),
         "piece_ms": (window.until - window.since) / pieces / timedelta(milliseconds=1),
-        **{name: [row[name] for row in found] for name in ("begun", "ended", "failed", "waiting")},
+        **{name: [known(engine, row)[name] for row in found] for name in ("begun", "ended", "failed", "waiting")},
     }  # fmt: skip

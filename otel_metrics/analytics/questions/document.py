@@ -1,10 +1,11 @@
 """Owns the form of an answer: a document of figures and rows, and reading rows by query name."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.statements import QUERIES
 from otel_metrics.model.times import iso, to_ns
 
@@ -12,12 +13,21 @@ Document = dict[str, Any]
 Record = dict[str, Any]
 
 
-def rows(engine: Engine, query: str, **parameters: Any) -> list[Record]:
+def rows(engine: Asking, query: str, **parameters: Any) -> list[Record]:
     """The rows of the query of this name, a dict each."""
     return engine.run(QUERIES[query], parameters).as_dicts()
 
 
-def row(engine: Engine, query: str, **parameters: Any) -> Record:
+def listed(found: Sequence[Sequence[Any]] | None, *names: str) -> list[Record]:
+    """The tuples of a list in an answer as records, none where there is no list. Of a name with a minus the value was negated to be sorted."""
+    keys = [(name.removeprefix("-"), name.startswith("-")) for name in names]
+    return [
+        {key: -value if is_negated else value for (key, is_negated), value in zip(keys, one, strict=True)}
+        for one in found or ()
+    ]
+
+
+def row(engine: Asking, query: str, **parameters: Any) -> Record:
     """The one row of a query that always gives one."""
     (only,) = rows(engine, query, **parameters)
     return only

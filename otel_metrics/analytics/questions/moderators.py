@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.document import Document, Record, rows
 from otel_metrics.analytics.questions.samples import checked_floor, checked_number, counted, drafts_since, pair
 from otel_metrics.analytics.statistics import cohens_kappa, wilson, wilson_low
@@ -31,7 +31,7 @@ _SCALE = (
 
 
 def moderators(
-    engine: Engine, window: Window, settings: Settings, least: int = LEAST_REVIEWS,
+    engine: Asking, window: Window, settings: Settings, least: int = LEAST_REVIEWS,
     words_per_minute: float = WORDS_PER_MINUTE, flag_percent: float = FLAG_PERCENT,
 ) -> Document:  # fmt: skip
     """What each moderator did in a window; figures of fewer than `least` samples are None, with `enough` false.

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.document import Document, rows
 from otel_metrics.analytics.window import Window, aware
 
@@ -10,7 +10,7 @@ _STEPS_S = (60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
 _MOST_STEPS = 36
 
 
-def over_time(engine: Engine, window: Window) -> Document:
+def over_time(engine: Asking, window: Window) -> Document:
     """`step_s`: the length of a step in seconds. `steps`: `step_at` (its beginning), `sessions`, `p50_ms`, `p95_ms`, oldest first.
 
     A session belongs to the step in which its last stage ended. From the first step with sessions on every step is there.

@@ -1,7 +1,7 @@
 """Owns the questions about oversight: who approved, corrected or rejected what and when, and deliveries that differ from what was approved."""
 
-from otel_metrics.analytics.engine import Engine
-from otel_metrics.analytics.questions.document import Document, Record, rows
+from otel_metrics.analytics.asking import Asking
+from otel_metrics.analytics.questions.document import Document, Record, row, rows
 from otel_metrics.analytics.window import Window, aware
 from otel_metrics.errors import QueryError
 from otel_metrics.settings import Settings
@@ -11,7 +11,7 @@ MOST_ROWS = 100
 _DECISIONS = ("approved", "edited", "rejected", "other")
 
 
-def oversight(engine: Engine, window: Window, settings: Settings, *, limit: int | None = MOST_ROWS) -> Document:
+def oversight(engine: Asking, window: Window, settings: Settings, *, limit: int | None = MOST_ROWS) -> Document:
     """Decisions of moderators and what became of them; texts appear as keyed hashes (HMAC-SHA256, 16 hex digits) alone.
 
     A decision is a correction (`edited`; a rejection: `rejected`), or an `admin_review` that succeeded in a session
@@ -46,11 +46,18 @@ def oversight(engine: Engine, window: Window, settings: Settings, *, limit: int 
         "differing": _deliveries(engine, window, "differs", figures["deliveries_differing"]),
         "after_rejection": _deliveries(engine, window, "after_rejection", figures["deliveries_after_rejection"]),
         "not_reviewed": _deliveries(engine, window, "not_reviewed", figures["deliveries_not_reviewed"], limit),
-        "decisions": _aware(rows(engine, "oversight_decisions", **window.parameters(), limit=limit)),
+        "decisions": _decisions(engine, window, limit),
     }
 
 
-def _deliveries(engine: Engine, window: Window, state: str, count: int, limit: int | None = None) -> list[Record]:
+def _decisions(engine: Asking, window: Window, limit: int | None) -> list[Record]:
+    since = row(engine, "oversight_since", **window.parameters(), limit=limit)["since"]
+    if since is None:
+        return []
+    return _aware(rows(engine, "oversight_decisions", since=since, until=window.until, limit=limit))
+
+
+def _deliveries(engine: Asking, window: Window, state: str, count: int, limit: int | None = None) -> list[Record]:
     if not count:
         return []
     return _aware(rows(engine, "oversight_deliveries", **window.parameters(), state=state, limit=limit))

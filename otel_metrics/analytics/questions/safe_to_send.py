@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.document import Document, Record, rows
 from otel_metrics.analytics.questions.effectiveness import BEGINNING_DRAFTS, in_order_of_use
 from otel_metrics.analytics.questions.samples import checked_floor, checked_number, counted, drafts_since
@@ -32,7 +32,7 @@ class _Demand:
 
 
 def safe_to_send(
-    engine: Engine, window: Window, settings: Settings, risk_percent: float = RISK_PERCENT,
+    engine: Asking, window: Window, settings: Settings, risk_percent: float = RISK_PERCENT,
     confidence: float = CONFIDENCE, least: int = LEAST_DRAFTS, prompt: str = LATEST,
 ) -> Document:  # fmt: skip
     """Which intents could skip review, judged by what moderators decided on their drafts in a window.

@@ -6,9 +6,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.document import Document, Record, row, rows
 from otel_metrics.analytics.questions.saying import said_count, said_percent
+from otel_metrics.analytics.questions.unknown import known, said
 from otel_metrics.analytics.window import Window, aware
 from otel_metrics.settings import Settings
 
@@ -17,7 +18,7 @@ LEAST_STAGES = 20
 _HOUR = timedelta(hours=1)
 
 
-def system(engine: Engine, window: Window, settings: Settings, *, metric: str | None = None) -> Document:
+def system(engine: Asking, window: Window, settings: Settings, *, metric: str | None = None) -> Document:
     """The machine, the queue, the processes, the errors, and whether this package kept every record.
 
     `metrics`, `metrics_by_hour`: numeric system metrics by `metric_type`, host (the tag `host`, or else the host of the
@@ -44,20 +45,23 @@ def system(engine: Engine, window: Window, settings: Settings, *, metric: str | 
     processes = [_process(one) for one in rows(engine, "system_processes", **window.parameters())]
     errors = rows(engine, "system_errors", **window.parameters())
     records, dropped = _records(engine)
-    figures = {
-        **_failures(engine, window, errors),
-        **queue,
-        "restarts": sum(one["restarts"] for one in processes),
-        **records,
-    }
+    figures: Record = known(
+        engine,
+        {
+            **_failures(engine, window, errors),
+            **queue,
+            "restarts": sum(one["restarts"] for one in processes),
+            **records,
+        },
+    )
     return {
-        "sentences": _sentences(figures, dropped),
+        "sentences": said(engine) or _sentences(figures, dropped),
         **figures,
         "metrics": [_value(one) for one in values if one["hour"] is None],
         "processes": processes,
         "errors": [{**one, "last_at": aware(one["last_at"])} for one in errors],
         "dropped_records": dropped,
-        "queue_by_hour": by_hour,
+        "queue_by_hour": [] if "running" in engine.lacks else by_hour,
         "metrics_by_hour": [{"hour": aware(one["hour"]), **_value(one)} for one in values if one["hour"] is not None],
     }
 
@@ -83,12 +87,12 @@ def _labels(text: str) -> str:
     return text
 
 
-def _queue(engine: Engine, window: Window, settings: Settings, shift_us: int) -> tuple[Record, list[Record]]:
+def _queue(engine: Asking, window: Window, settings: Settings, shift_us: int) -> tuple[Record, list[Record]]:
     waiting = rows(engine, "queue_waiting", now=window.until, timeout_h=settings.session_timeout_hours)
     found = row(
         engine, "system_queue", **window.parameters(), shift_us=shift_us, waiting=[one["waiting_since"] for one in waiting]
     )  # fmt: skip
-    changes: dict[datetime, int] = {one["moment"]: one["change"] for one in found["changes"] or ()}
+    changes: dict[datetime, int] = dict(found["changes"] or ())
     by_hour, length = [], 0
     moment = min(changes, default=window.until)
     while moment <= window.until and changes:
@@ -112,7 +116,7 @@ def _process(found: Record) -> Record:
     }  # fmt: skip
 
 
-def _failures(engine: Engine, window: Window, errors: Sequence[Record]) -> Record:
+def _failures(engine: Asking, window: Window, errors: Sequence[Record]) -> Record:
     found = row(engine, "system_failures", **window.parameters())
     enough = found["stages"] >= LEAST_STAGES
     return {
@@ -127,8 +131,10 @@ def _failures(engine: Engine, window: Window, errors: Sequence[Record]) -> Recor
     }
 
 
-def _records(engine: Engine) -> tuple[Record, list[Record]]:
+def _records(engine: Asking) -> tuple[Record, list[Record]]:
     account = engine.account()
+    if account is None:
+        return dict.fromkeys(("emitted", "stored", "in_journal", "dropped", "missing")), []
     dropped = [{"reason": reason, "count": count} for reason, count in sorted(account.dropped.items())]
     figures = {
         "emitted": account.emitted,

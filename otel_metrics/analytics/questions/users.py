@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from otel_metrics.analytics.engine import Engine
+from otel_metrics.analytics.asking import Asking
 from otel_metrics.analytics.questions.coverage import covered_hours
-from otel_metrics.analytics.questions.document import Document, Record, row, rows
+from otel_metrics.analytics.questions.document import Document, Record, listed, row, rows
 from otel_metrics.analytics.questions.saying import said_count, said_ms, said_percent
 from otel_metrics.analytics.window import Window, aware
 from otel_metrics.errors import QueryError
@@ -20,7 +20,7 @@ _GROUPS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, None))
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def users(engine: Engine, window: Window, settings: Settings, *, within_hours: float = 24.0) -> Document:
+def users(engine: Asking, window: Window, settings: Settings, *, within_hours: float = 24.0) -> Document:
     """Who asks, when, how often again, how much, and how long the answer takes. A session belongs to the window if it began in it.
 
     `sessions`, `users` (known ones: user 0 is nobody known, `sessions_without_user`), `sessions_per_user_mean`, `_p50`,
@@ -66,7 +66,7 @@ def users(engine: Engine, window: Window, settings: Settings, *, within_hours: f
 
 
 def _people(found: Record) -> tuple[Record, list[Record], list[Record]]:
-    spread: list[Record] = found["spread"] or []
+    spread: list[Record] = listed(found["spread"], "times", "users")
     groups = []
     for least, most in _GROUPS if spread else ():
         inside = [one for one in spread if one["times"] >= least and (most is None or one["times"] <= most)]
@@ -90,7 +90,14 @@ def _people(found: Record) -> tuple[Record, list[Record], list[Record]]:
         "sessions_per_user_most": found["most"],
         "enough": found["sessions"] >= LEAST_SESSIONS,
     }
-    top = [{**one, "of_sessions_share": one["sessions"] / found["sessions"]} for one in found["top"] or ()]
+    top = [
+        {
+            "user_id": one["user_id"],
+            "sessions": one["sessions"],
+            "of_sessions_share": one["sessions"] / found["sessions"],
+        }
+        for one in listed(found["top"], "-sessions", "user_id")
+    ]
     return figures, groups, top
 
 
@@ -126,7 +133,7 @@ def _busiest(places: Sequence[Record], name: str) -> str | None:
     return str(busiest[name]) if busiest["sessions_per_hour"] else None
 
 
-def _again(engine: Engine, window: Window, within_hours: float) -> Record:
+def _again(engine: Asking, window: Window, within_hours: float) -> Record:
     before_since = window.since - timedelta(
         hours=min(2 * within_hours, (window.since - window.since.min).total_seconds() / 3600)
     )
@@ -143,10 +150,10 @@ def _again(engine: Engine, window: Window, within_hours: float) -> Record:
     }
 
 
-def _responses(engine: Engine, window: Window, timeout_h: float) -> tuple[Record, Record]:
+def _responses(engine: Asking, window: Window, timeout_h: float) -> tuple[Record, Record]:
     found = row(engine, "users_responses", **window.parameters(), timeout_h=timeout_h, limits_ms=list(LIMITS_MS))
-    unanswered: list[Record] = found["unanswered"] or []
-    within = {one["limit_ms"]: one for one in found["within"] or ()}
+    unanswered: list[Record] = listed(found["unanswered"], "-sessions", "outcome", "oldest")
+    within = {one["limit_ms"]: one for one in listed(found["within"], "limit_ms", "sessions", "answered")}
     enough = found["answered"] >= LEAST_SESSIONS
     p50_ms, p90_ms, p95_ms = found["quantiles_ms"] if enough else (None, None, None)
     waiting = sum(one["sessions"] for one in unanswered if one["outcome"] == "open")
@@ -166,7 +173,10 @@ def _responses(engine: Engine, window: Window, timeout_h: float) -> tuple[Record
             _within(limit, **{name: within.get(limit, {}).get(name, 0) for name in ("sessions", "answered")})
             for limit in LIMITS_MS
         ],
-        "without_answer": [{**one, "oldest": aware(one["oldest"])} for one in unanswered],
+        "without_answer": [
+            {"outcome": one["outcome"], "sessions": one["sessions"], "oldest": aware(one["oldest"])}
+            for one in unanswered
+        ],
     }
     return figures, lists
 

@@ -34,7 +34,7 @@ def watch(
 ) -> None:  # fmt: skip
     """Evaluate alerts on an interval, print each change, and send it to the targets of the rules file; Ctrl-C ends it."""
     every_s = interval_s(interval)
-    with reading(database) as desk, _ending() as ended:
+    with reading(database, local=True) as desk, _ending() as ended:
         evaluator = Evaluator(desk, form)
         evaluator.look(strict=True)
         next_look = time.monotonic() + every_s

@@ -45,6 +45,8 @@ def alerts(
 
     with reading(database) as desk:
         firing = desk.answers.alerts(hours)
+        if left_out := desk.answers.rules_not_looked_at():
+            note(f"not looked at, for want of what they rest on: {', '.join(left_out)}")
         if form is not RowForm.TABLE:
             rows_as(form, desk, firing, ["type", "severity", "message"])
         elif is_there(desk):

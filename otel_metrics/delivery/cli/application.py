@@ -8,6 +8,7 @@ from otel_metrics._version import __version__
 from otel_metrics.delivery.cli import asking, begin, privacy, upkeep
 from otel_metrics.delivery.cli.alert_watch import watch
 from otel_metrics.delivery.cli.alerts import alerts_app
+from otel_metrics.delivery.cli.clickhouse import clickhouse
 from otel_metrics.delivery.cli.questions.capacity import capacity
 from otel_metrics.delivery.cli.questions.corrections import corrections
 from otel_metrics.delivery.cli.questions.cost import cost
@@ -67,6 +68,7 @@ for panel, commands in {
         upkeep.prune,
         privacy.forget,
         upkeep.doctor,
+        clickhouse,
     ),
 }.items():
     for command in commands:

@@ -124,7 +124,7 @@ def queue(database: Database = None, form: PrintedRows = RowForm.TABLE, watch: W
     from otel_metrics.delivery.cli.rows import QueueView
 
     _check_watch(form, watch=watch)
-    with reading(database) as desk:
+    with reading(database, local=True) as desk:
         if watch:
             from otel_metrics.delivery.cli.live import follow_queue
 

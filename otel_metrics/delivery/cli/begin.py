@@ -24,7 +24,7 @@ def demo(
     settings = settings_for(database)
     with Work(f"Running a bot for {sessions:,} sessions") as work:
         played = run_demo(settings, sessions=sessions, seed=seed, send=send, progress=work.update)
-    with reading(database) as desk:
+    with reading(database, local=True) as desk:
         document = desk.answers.figures(24)
         if form is Form.JSON:
             print_json(document)

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from otel_metrics.analytics.answers import Answers
 
 _PROGRAM = "otel-metrics"
+NOT_SENT = (
+    "METRICS_BACKEND: ClickHouse is asked. What OTLP does not carry is left out: running stages and who waits for a "
+    "moderator, log lines, system metrics, restarts, error messages, texts. Ids are the numbers of their keyed hashes."
+)
 _WAIT_S = 2.0
 _LONG_BYTES = 4_000_000
 _POLL_S = 0.1
@@ -82,14 +86,21 @@ def is_there(storage: MetricsStorage) -> bool:
 
 
 @contextmanager
-def reading(database: Path | None) -> Iterator[Desk]:
-    """Opens the store for questions, with everything recorded so far moved into its tables first."""
+def reading(database: Path | None, *, local: bool = False) -> Iterator[Desk]:
+    """Opens the store for questions, with everything recorded so far moved into its tables first.
+
+    Where METRICS_BACKEND names a ClickHouse, it is asked instead, unless the command is `local`.
+    """
     from otel_metrics.analytics.answers import Answers
 
     settings = settings_for(database)
+    if local:
+        settings = replace(settings, backend=None)
     storage = storage_of(settings)
-    exists = is_there(storage)
-    if exists:
+    exists = settings.backend is not None or is_there(storage)
+    if settings.backend is not None:
+        note(NOT_SENT)
+    elif exists:
         take_in(storage)
         make_fast(storage, settings)
     answers = Answers(storage, settings)

@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.live import Live
 from rich.text import Text
 
+from otel_metrics.analytics.clickhouse.address import asked_place
 from otel_metrics.delivery.cli.dashboard import DashboardView
 from otel_metrics.delivery.cli.desk import Desk, is_there
 from otel_metrics.delivery.cli.numbers import moment
@@ -27,7 +28,7 @@ def dashboard_view(desk: Desk, document: dict[str, Any], hours: float, *, stays:
     """The dashboard with its place and its time."""
     zone = desk.settings.timezone
     as_of = f"{moment(datetime.now(UTC), zone, seconds=stays)} {zone}"
-    return DashboardView(document, desk.settings.database, hours, as_of, alerts_first=stays)
+    return DashboardView(document, asked_place(desk.settings), hours, as_of, alerts_first=stays)
 
 
 def follow_dashboard(desk: Desk, hours: float) -> None:

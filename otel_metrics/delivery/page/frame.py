@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from otel_metrics._version import __version__
+from otel_metrics.analytics.clickhouse.address import asked_place
 from otel_metrics.delivery.page import shell
 from otel_metrics.delivery.page.acts import act
 from otel_metrics.delivery.page.card import Card, Cards
@@ -37,7 +38,7 @@ class Page:
         self._heading = ui.html(shell.heading(place), sanitize=False)
         self._grid = ui.element("div").classes("grid")
         with ui.element("footer"):
-            ui.html(shell.footer(feed.settings.database, __version__), sanitize=False)
+            ui.html(shell.footer(asked_place(feed.settings), __version__), sanitize=False)
         ui.on("go", self._on_go)
         ui.on("act", self._on_act)
         ui.on("seen", self._on_seen)

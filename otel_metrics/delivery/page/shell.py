@@ -44,13 +44,13 @@ def heading(place: Place) -> Markup:
     return tag("h1", VIEWS[place.view], id="content", tabindex=-1)
 
 
-def footer(database: Path, version: str) -> Markup:
+def footer(place: str, version: str) -> Markup:
     """Where the figures come from, and the keys."""
     keys = "Keys: 1 to 9 for the views, [ and ] for the time range, / to search, t for dark and light"
     return tag(
         "p",
         f"otel-metrics {version} · ",
-        tag("code", str(database)),
+        tag("code", place),
         tag("span", f" · {keys}", class_="hint"),
         class_="foot",
     )

@@ -4,7 +4,7 @@ import json
 import resource
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otel_metrics.analytics.engine import Engine, Memory
 from otel_metrics.analytics.freesql import run_query
@@ -13,6 +13,9 @@ from otel_metrics.errors import OtelMetricsError
 from otel_metrics.settings import Settings
 from otel_metrics.store.layout import StoreLayout
 from otel_metrics.store.tables import MetricsStorage
+
+if TYPE_CHECKING:
+    from otel_metrics.analytics.clickhouse.engine import ClickHouseEngine
 
 _MOST_CELL = 2000
 _MOST_ANSWER = 3_000_000
@@ -35,10 +38,7 @@ def _answer(wish: dict[str, Any]) -> dict[str, Any]:
     _limit(resource.RLIMIT_CPU, wish["cpu_s"])
     _limit(resource.RLIMIT_AS, wish["address_bytes"])
     settings = Settings(database=Path(wish["database"]), log_file=Path(wish["log_file"]))
-    engine = Engine(
-        MetricsStorage(StoreLayout(settings.database, settings.log_file), settings),
-        Memory(wish["memory_bytes"], spills=False),
-    )
+    engine = _engine(settings, wish)
     engine.refresh()
     _limit(resource.RLIMIT_FSIZE, 0)  # from here on nothing can be written, whatever the query finds a way to
     most: int = wish["rows"]
@@ -52,6 +52,15 @@ def _answer(wish: dict[str, Any]) -> dict[str, Any]:
             break
         rows.append(cells)
     return {"columns": found.columns, "numbers": numbers, "rows": rows, "more": len(found.rows) > len(rows)}
+
+
+def _engine(settings: Settings, wish: dict[str, Any]) -> "Engine | ClickHouseEngine":
+    if wish["backend"]:
+        from otel_metrics.analytics.clickhouse.engine import ClickHouseEngine
+
+        return ClickHouseEngine(wish["backend"])
+    storage = MetricsStorage(StoreLayout(settings.database, settings.log_file), settings)
+    return Engine(storage, Memory(wish["memory_bytes"], spills=False))
 
 
 def _limit(what: int, most: int) -> None:

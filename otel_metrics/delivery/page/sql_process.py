@@ -58,7 +58,7 @@ def run_limited(settings: Settings, query: str, limits: Limits | None = None) ->
 def _run(settings: Settings, query: str, limits: Limits) -> SqlAnswer:
     wish = {
         "query": query, "database": str(settings.database.absolute()), "log_file": str(settings.log_file.absolute()),
-        "rows": limits.rows, "memory_bytes": limits.memory_bytes, "address_bytes": limits.address_bytes,
+        "backend": settings.backend, "rows": limits.rows, "memory_bytes": limits.memory_bytes, "address_bytes": limits.address_bytes,
         "cpu_s": max(1, round(2 * limits.seconds)),
     }  # fmt: skip
     # -P: the folder where `serve` runs is no place for modules; and no key or token of ours is in the variables.

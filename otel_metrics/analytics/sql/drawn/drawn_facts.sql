@@ -1,7 +1,7 @@
 -- What: what was said of sessions when they were created and ended, for those that began in ($back, $until].
 -- Parameters: back, until (TIMESTAMP, UTC).
 -- Returns: session (`key_of` its id), chat_id, intent, prompt_version, outcome; one row each.
-CREATE OR REPLACE TEMP TABLE drawn_facts AS
+CREATE OR REPLACE TEMPORARY TABLE drawn_facts AS
 WITH told AS NOT MATERIALIZED (
     SELECT key_of(session_id) AS session, chat_id, intent, prompt_version, outcome
     FROM sessions

@@ -4,12 +4,12 @@
 --   review_ms, message_id, corrected (the session has a correction or rejection by anybody).
 -- A decision is the metadata's, where a review that was left `unfinished` or `escalated` to somebody else decided nothing;
 -- else what the moderator did in the session; else an approval, where the stage succeeded and nobody corrected the session.
-CREATE OR REPLACE TEMP TABLE drawn_reviews AS
+CREATE OR REPLACE TEMPORARY TABLE drawn_reviews AS
 WITH stages AS (
     SELECT
         key_of(session_id) AS session, nullif(moderator_id, 0) AS moderator_id, decision, success, end_time AS reviewed_at,
         elapsed_ms(start_time, end_time) AS review_ms,
-        nullif(json_extract_string(CASE WHEN contains(metadata, '"message_id"') AND json_valid(metadata) THEN metadata END, '$.message_id'), '') AS message_id
+        nullif(json_text(metadata, 'message_id'), '') AS message_id
     FROM processing_metrics
     WHERE stage = 'admin_review' AND end_time > $since AND end_time <= $until
 ),
@@ -23,14 +23,14 @@ made AS (
 ),
 touched AS (SELECT DISTINCT session FROM made)
 SELECT
-    s.session, s.moderator_id,
+    s.session AS session, s.moderator_id AS moderator_id,
     CASE
         WHEN s.decision IN ('approved', 'edited', 'rejected') THEN s.decision
         WHEN s.decision IN ('unfinished', 'escalated') THEN NULL
         WHEN m.session IS NOT NULL THEN CASE WHEN m.rejected THEN 'rejected' ELSE 'edited' END
         WHEN s.success AND t.session IS NULL THEN 'approved'
     END AS decision,
-    s.reviewed_at, s.review_ms, coalesce(s.message_id, m.message_id) AS message_id, t.session IS NOT NULL AS corrected
+    s.reviewed_at AS reviewed_at, s.review_ms AS review_ms, coalesce(s.message_id, m.message_id) AS message_id, t.session IS NOT NULL AS corrected
 FROM stages AS s
 LEFT JOIN made AS m ON m.session = s.session AND m.moderator_id IS NOT DISTINCT FROM s.moderator_id
 LEFT JOIN touched AS t ON t.session = s.session

@@ -22,7 +22,7 @@ said AS (
     WHERE (intent = $intent OR prompt_version = $prompt) AND started_at <= $until
     GROUP BY session_id
 )
-SELECT count(*) AS sessions, count(*) FILTER (b.corrected) AS corrected
+SELECT count(*) AS sessions, count(*) FILTER (WHERE b.corrected) AS corrected
 FROM by_session AS b
 LEFT JOIN said AS s USING (session_id)
 WHERE ($intent IS NULL OR b.of_intent OR s.of_intent) AND ($model IS NULL OR b.of_model)

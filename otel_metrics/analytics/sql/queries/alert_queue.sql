@@ -5,13 +5,13 @@
 WITH drafted AS (
     SELECT session_id, max(end_time) AS waiting_since
     FROM processing_metrics
-    WHERE stage = 'ai_processing' AND end_time > $now::TIMESTAMP - to_seconds($timeout_h * 3600)
+    WHERE stage = 'ai_processing' AND end_time > hours_before($now, $timeout_h)
     GROUP BY session_id
 ),
 latest AS (
     SELECT session_id, max(start_time) AS begun_at
     FROM processing_metrics
-    WHERE end_time > $now::TIMESTAMP - to_seconds($timeout_h * 3600)
+    WHERE end_time > hours_before($now, $timeout_h)
     GROUP BY session_id
 ),
 begun AS (

@@ -3,9 +3,9 @@
 -- Returns: count, mean, min, max, sum, last, quantile (interpolated).
 SELECT
     count(number) AS count, avg(number) AS mean, min(number) AS min, max(number) AS max, sum(number) AS sum,
-    arg_max(number, (timestamp, id)) AS last, quantile_cont(number, $quantile) AS quantile
+    max_by(number, tuple(timestamp, id)) AS last, quantile_cont(number, $quantile) AS quantile
 FROM (
-    SELECT id, timestamp, TRY_CAST(value AS DOUBLE) AS number
+    SELECT id, timestamp, as_number(value) AS number
     FROM system_metrics
     WHERE timestamp > $since AND timestamp <= $until AND metric_type = $type
 )

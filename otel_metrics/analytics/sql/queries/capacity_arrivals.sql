@@ -12,8 +12,8 @@ WITH queued AS (
 drafted AS (
     SELECT
         any_value(session_id) AS session_id,
-        max(end_time) FILTER (stage = 'ai_processing' AND success) AS arrived,
-        list(start_time) FILTER (stage = 'admin_review') AS reviews,
+        max(end_time) FILTER (WHERE stage = 'ai_processing' AND success) AS arrived,
+        times_where(start_time, stage = 'admin_review') AS reviews, bool_or(stage = 'admin_review') AS was_reviewed,
         bool_or(stage IN ('final_response', 'user_delivery')) AS sent
     FROM processing_metrics
     WHERE end_time > $history AND end_time <= $until
@@ -24,13 +24,13 @@ drafted AS (
 unqueued AS (
     SELECT
         d.session_id, d.arrived, s.ended_at AS gone,
-        coalesce(list_min(list_filter(d.reviews, lambda review: review >= d.arrived)), r.begun) AS taken
+        coalesce(first_from(d.reviews, d.arrived), r.begun) AS taken
     FROM drafted AS d
     LEFT JOIN sessions AS s USING (session_id)
     LEFT JOIN (
         SELECT session_id, min(start_time) AS begun FROM running WHERE stage = 'admin_review' GROUP BY session_id
     ) AS r ON r.session_id = d.session_id AND r.begun >= d.arrived
-    WHERE d.arrived IS NOT NULL AND (NOT d.sent OR d.reviews IS NOT NULL)
+    WHERE d.arrived IS NOT NULL AND (NOT d.sent OR d.was_reviewed)
 ),
 drafts AS (
     SELECT arrived, taken IS NOT NULL AS picked_up, elapsed_ms(arrived, coalesce(taken, gone, $until)) AS wait_ms FROM queued
@@ -39,17 +39,17 @@ drafts AS (
 ),
 placed AS (
     SELECT
-        isodow(timezone($zone, timezone('UTC', arrived))) - 1 AS weekday, hour(timezone($zone, timezone('UTC', arrived))) AS hour,
+        isodow(local_time(arrived, $zone)) - 1 AS weekday, hour(local_time(arrived, $zone)) AS hour,
         arrived > $since AS is_inside, picked_up, wait_ms
     FROM drafts
     WHERE arrived > $history AND arrived <= $until
 )
 SELECT
     weekday, hour, count(*) AS arrivals,
-    count(*) FILTER (picked_up) AS picked_up,
-    count(*) FILTER (picked_up AND wait_ms <= $target_ms) AS in_time,
-    count(*) FILTER (wait_ms > $target_ms) AS late,
-    quantile_cont(wait_ms, [0.5, 0.9]) FILTER (picked_up) AS wait_quantiles_ms
+    count(*) FILTER (WHERE picked_up) AS picked_up,
+    count(*) FILTER (WHERE picked_up AND wait_ms <= $target_ms) AS in_time,
+    count(*) FILTER (WHERE wait_ms > $target_ms) AS late,
+    p50_p90(CASE WHEN picked_up THEN wait_ms END) AS wait_quantiles_ms
 FROM placed
 WHERE is_inside IS NOT NULL
 GROUP BY GROUPING SETS ((weekday, hour), (is_inside))

@@ -30,5 +30,5 @@ SELECT
     (SELECT min(start_time) FROM processing_metrics WHERE end_time > $since AND end_time <= $until) AS first_start,
     count(*) AS reviews,
     avg(handling_ms) AS handling_mean_ms,
-    quantile_cont(handling_ms, [0.5, 0.9]) AS handling_quantiles_ms
+    p50_p90(handling_ms) AS handling_quantiles_ms
 FROM handled;

@@ -11,23 +11,23 @@ WITH made AS (
 ),
 touched AS (
     SELECT
-        session, least(r.first_end, m.first_at) AS first_at, coalesce(m.corrected, false) AS corrected, m.model,
+        coalesce(r.session, m.session) AS session, least(r.first_end, m.first_at) AS first_at, coalesce(m.corrected, false) AS corrected, m.model,
         m.prompt_version, m.intent
-    FROM drawn_sessions AS r FULL JOIN made AS m USING (session)
+    FROM drawn_sessions AS r FULL JOIN made AS m ON m.session = r.session
 ),
 cases AS (
     SELECT
         t.corrected, coalesce(d.model, t.model) AS model,
         coalesce(d.prompt_version, t.prompt_version, s.prompt_version) AS prompt_version,
         coalesce(s.intent, d.intent, t.intent) AS intent,
-        timezone($zone, timezone('UTC', t.first_at))::DATE AS day
+        local_time(t.first_at, $zone)::DATE AS day
     FROM touched AS t
     LEFT JOIN drawn_drafts AS d USING (session)
     LEFT JOIN drawn_facts AS s USING (session)
 ),
 -- One small table for all groupings.
 cells AS (
-    SELECT model, prompt_version, intent, day, count(*) AS sessions, count(*) FILTER (corrected) AS corrected
+    SELECT model, prompt_version, intent, day, count(*) AS sessions, count(*) FILTER (WHERE corrected) AS corrected
     FROM cases
     GROUP BY model, prompt_version, intent, day
 )
@@ -38,7 +38,7 @@ SELECT
         WHEN grouping(intent) = 0 THEN 'intent'
         ELSE 'day'
     END AS dimension,
-    coalesce(model, prompt_version, intent, strftime(day, '%Y-%m-%d')) AS name, sum(sessions)::BIGINT AS sessions,
+    coalesce(model, prompt_version, intent, day::VARCHAR) AS name, sum(sessions)::BIGINT AS sessions,
     sum(corrected)::BIGINT AS corrected
 FROM cells
 GROUP BY GROUPING SETS ((model), (prompt_version), (intent), (day))

@@ -5,16 +5,16 @@
 SELECT
     correction_type, count(*) AS corrections,
     count(word_edit_rate) AS word_edit_rate_count,
-    quantile_cont(word_edit_rate, [0.5, 0.9]) AS word_edit_rate_quantiles,
+    p50_p90(word_edit_rate) AS word_edit_rate_quantiles,
     avg(word_edit_rate) AS word_edit_rate_mean,
     count(similarity) AS character_edit_rate_count,
-    quantile_cont(1 - similarity, [0.5, 0.9]) AS character_edit_rate_quantiles,
+    p50_p90(1 - similarity) AS character_edit_rate_quantiles,
     avg(1 - similarity) AS character_edit_rate_mean,
     count(original_length) AS original_length_count,
-    quantile_cont(original_length, [0.5, 0.9]) AS original_length_quantiles,
+    p50_p90(original_length) AS original_length_quantiles,
     avg(original_length) AS original_length_mean,
     count(corrected_length) AS corrected_length_count,
-    quantile_cont(corrected_length, [0.5, 0.9]) AS corrected_length_quantiles,
+    p50_p90(corrected_length) AS corrected_length_quantiles,
     avg(corrected_length) AS corrected_length_mean
 FROM correction_metrics
 WHERE timestamp > $since AND timestamp <= $until AND correction_type <> 'rejection'

@@ -5,8 +5,8 @@
 SELECT
     CASE WHEN correction_type = 'voice_correction' OR voice_transcription_time_ms IS NOT NULL THEN 'voice' ELSE 'text' END AS means,
     count(*) AS count,
-    quantile_cont(processing_time_ms, [0.5, 0.9]) AS processing_ms,
-    quantile_cont(voice_transcription_time_ms, [0.5, 0.9]) AS transcription_ms,
+    p50_p90(processing_time_ms) AS processing_ms,
+    p50_p90(voice_transcription_time_ms) AS transcription_ms,
     avg(word_edit_rate) AS word_edit_rate, avg(admin_satisfaction) AS satisfaction, count(admin_satisfaction) AS rated
 FROM correction_metrics
 WHERE timestamp > $since AND timestamp <= $until AND correction_type <> 'rejection'

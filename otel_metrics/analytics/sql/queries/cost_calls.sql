@@ -11,11 +11,10 @@
 --   own_cost (in the group's own currency).
 WITH RECURSIVE rates AS (
     SELECT
-        unnest($rate_model::VARCHAR[]) AS model, unnest($rate_provider::VARCHAR[]) AS provider,
-        unnest($rate_since::TIMESTAMP[]) AS since, unnest($rate_until::TIMESTAMP[]) AS until,
-        unnest($rate_over::BIGINT[]) AS over_tokens, unnest($rate_up_to::BIGINT[]) AS up_to,
-        unnest($rate_request::DOUBLE[]) AS request, unnest($rate_input::DOUBLE[]) AS input,
-        unnest($rate_output::DOUBLE[]) AS output, unnest($rate_least::DOUBLE[]) AS least, unnest($rate_most::DOUBLE[]) AS most
+        texts($rate_model)[i] AS model, texts($rate_provider)[i] AS provider, moments($rate_since)[i] AS since, moments($rate_until)[i] AS until,
+        wholes($rate_over)[i] AS over_tokens, wholes($rate_up_to)[i] AS up_to, reals($rate_request)[i] AS request,
+        reals($rate_input)[i] AS input, reals($rate_output)[i] AS output, reals($rate_least)[i] AS least, reals($rate_most)[i] AS most
+    FROM (SELECT unnest(range(1, length($rate_model) + 1)) AS i)
 ),
 model_spans AS (
     SELECT
@@ -26,11 +25,12 @@ model_spans AS (
         AND ((model IS NOT NULL AND success) OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL)
 ),
 climb AS (
-    SELECT span_id AS origin, parent_span_id AS above, bears FROM model_spans
-    UNION
-    SELECT c.origin, s.parent_span_id, c.bears
+    SELECT span_id AS origin, parent_span_id AS above, bears, 0::INTEGER AS depth FROM model_spans
+    UNION ALL
+    SELECT c.origin, s.parent_span_id, c.bears, (c.depth + 1)::INTEGER
     FROM climb AS c
     JOIN (SELECT span_id, parent_span_id FROM spans WHERE end_time > $reach) AS s ON s.span_id = c.above
+    WHERE c.depth < 100
 ),
 topped AS (SELECT above, bool_or(bears) AS bears FROM climb WHERE above <> '' GROUP BY above),
 stages AS MATERIALIZED (
@@ -96,7 +96,7 @@ reckoned AS (
 ),
 priced AS MATERIALIZED (
     SELECT
-        session_id, stage, model, provider, prompt_version, timezone($zone, timezone('UTC', start_time))::DATE AS day, input_tokens, output_tokens,
+        session_id, stage, model, provider, prompt_version, local_time(start_time, $zone)::DATE AS day, input_tokens, output_tokens,
         coalesce(total_tokens, input_tokens + output_tokens) AS total_tokens, coalesce(cost, computed) AS amount,
         coalesce(cost, computed, least) AS least, coalesce(cost, computed, most) AS most,
         CASE WHEN cost IS NOT NULL THEN coalesce(nullif(currency, ''), $currency) WHEN coalesce(computed, least) IS NOT NULL THEN 'USD' END AS money,
@@ -114,21 +114,21 @@ dearest AS (
     SELECT session_id
     FROM priced
     GROUP BY session_id
-    ORDER BY sum(amount) FILTER (money = $currency) DESC NULLS LAST, session_id
+    ORDER BY sum(amount) FILTER (WHERE money = $currency) DESC NULLS LAST, session_id
     LIMIT $most
 ),
 -- One small table for all groupings.
 cells AS (
     SELECT
         stage, model, provider, prompt_version, day, money, reason, count(*) AS calls,
-        count(*) FILTER (amount IS NOT NULL AND money = $currency) AS priced_calls,
-        count(*) FILTER (amount IS NOT NULL AND money <> $currency) AS foreign_calls,
-        count(*) FILTER (amount IS NULL) AS unpriced_calls,
-        count(*) FILTER (total_tokens IS NULL) AS calls_without_tokens,
+        count(*) FILTER (WHERE amount IS NOT NULL AND money = $currency) AS priced_calls,
+        count(*) FILTER (WHERE amount IS NOT NULL AND money <> $currency) AS foreign_calls,
+        count(*) FILTER (WHERE amount IS NULL) AS unpriced_calls,
+        count(*) FILTER (WHERE total_tokens IS NULL) AS calls_without_tokens,
         sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens, sum(total_tokens)::BIGINT AS total_tokens,
-        sum(amount) FILTER (money = $currency) AS known_cost,
-        count(least) FILTER (money = $currency) AS with_least, sum(least) AS least_cost,
-        count(most) FILTER (money = $currency) AS with_most, sum(most) AS most_cost, sum(amount) AS own_cost
+        sum(amount) FILTER (WHERE money = $currency) AS known_cost,
+        count(least) FILTER (WHERE money = $currency) AS with_least, sum(least) AS least_cost,
+        count(most) FILTER (WHERE money = $currency) AS with_most, sum(most) AS most_cost, sum(amount) AS own_cost
     FROM priced
     GROUP BY stage, model, provider, prompt_version, day, money, reason
 ),
@@ -150,15 +150,15 @@ grouped AS (
     FROM cells
     GROUP BY GROUPING SETS ((), (stage), (model, provider), (prompt_version), (day), (money), (model, provider, reason))
     UNION ALL
-    SELECT 'session', NULL, NULL, NULL, NULL, NULL, NULL, session_id, NULL, count(*) AS calls,
-        count(*) FILTER (amount IS NOT NULL AND money = $currency) AS priced_calls,
-        count(*) FILTER (amount IS NOT NULL AND money <> $currency) AS foreign_calls,
-        count(*) FILTER (amount IS NULL) AS unpriced_calls,
-        count(*) FILTER (total_tokens IS NULL) AS calls_without_tokens,
+    SELECT 'session', NULL, NULL, NULL, NULL, NULL, NULL, session_id, NULL, count(*)::BIGINT AS calls,
+        (count(*) FILTER (WHERE amount IS NOT NULL AND money = $currency))::BIGINT AS priced_calls,
+        (count(*) FILTER (WHERE amount IS NOT NULL AND money <> $currency))::BIGINT AS foreign_calls,
+        (count(*) FILTER (WHERE amount IS NULL))::BIGINT AS unpriced_calls,
+        (count(*) FILTER (WHERE total_tokens IS NULL))::BIGINT AS calls_without_tokens,
         sum(input_tokens)::BIGINT AS input_tokens, sum(output_tokens)::BIGINT AS output_tokens, sum(total_tokens)::BIGINT AS total_tokens,
-        sum(amount) FILTER (money = $currency) AS known_cost,
-        CASE WHEN count(least) FILTER (money = $currency) = count(*) THEN sum(least) END AS least_cost,
-        CASE WHEN count(most) FILTER (money = $currency) = count(*) THEN sum(most) END AS most_cost,
+        sum(amount) FILTER (WHERE money = $currency) AS known_cost,
+        CASE WHEN count(least) FILTER (WHERE money = $currency) = count(*) THEN sum(least) END AS least_cost,
+        CASE WHEN count(most) FILTER (WHERE money = $currency) = count(*) THEN sum(most) END AS most_cost,
         sum(amount) AS own_cost
     FROM priced
     WHERE session_id IN (SELECT session_id FROM dearest)

@@ -16,7 +16,10 @@ called AS (
     WHERE end_time > $since AND end_time <= $until AND (model IS NOT NULL OR provider IS NOT NULL)
     GROUP BY ALL
 )
-SELECT 'stage' AS origin, model, provider, first_start, reach FROM stages, spans_before
-UNION ALL
-SELECT 'span', model, provider, first_start, reach FROM called, spans_before
+SELECT *
+FROM (
+    SELECT 'stage' AS origin, model, provider, first_start, reach FROM stages, spans_before
+    UNION ALL
+    SELECT 'span', model, provider, first_start, reach FROM called, spans_before
+)
 ORDER BY ALL;

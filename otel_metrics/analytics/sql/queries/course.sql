@@ -8,7 +8,7 @@ WITH waits AS (
     UNION ALL
     SELECT start_time, NULL FROM running WHERE stage = 'moderation_queue' AND start_time <= $until
     UNION ALL
-    SELECT unnest($waiting::TIMESTAMP[]), NULL
+    SELECT each_time($waiting), NULL
 ),
 happened AS (
     SELECT started_at AS moment, 1 AS begun, 0 AS ended, 0 AS failed, 0 AS change FROM sessions WHERE started_at > $since AND started_at <= $until
@@ -23,7 +23,7 @@ happened AS (
 ),
 by_piece AS (
     SELECT
-        greatest(0, ceil((epoch_us(moment) - epoch_us($since::TIMESTAMP)) * $pieces / (epoch_us($until::TIMESTAMP) - epoch_us($since::TIMESTAMP))) - 1)::BIGINT AS piece,
+        greatest(0, ceil((epoch_us(moment) - epoch_us(instant($since))) * $pieces / (epoch_us(instant($until)) - epoch_us(instant($since)))) - 1)::BIGINT AS piece,
         sum(begun) AS begun, sum(ended) AS ended, sum(failed) AS failed, sum(change) AS change
     FROM happened
     GROUP BY piece

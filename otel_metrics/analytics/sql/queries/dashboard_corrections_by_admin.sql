@@ -4,7 +4,7 @@
 SELECT
     admin_user_id,
     count(*) AS total_corrections,
-    count(*) FILTER (correction_type = 'rejection') AS rejections,
+    count(*) FILTER (WHERE correction_type = 'rejection') AS rejections,
     avg(admin_satisfaction) AS avg_satisfaction,
     avg(processing_time_ms) AS avg_processing_time_ms,
     avg(word_edit_rate) AS avg_word_edit_rate

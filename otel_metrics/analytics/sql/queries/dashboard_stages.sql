@@ -13,7 +13,7 @@ SELECT
 FROM (
     SELECT
         stage, count(*) AS count, avg(duration_us) AS mean_us, sum(duration_us) AS total_us,
-        count(*) FILTER (success) AS succeeded, quantile_cont(duration_us, [0.5, 0.95, 0.99]) AS quantiles_us
+        count(*) FILTER (WHERE success) AS succeeded, p50_p95_p99(duration_us) AS quantiles_us
     FROM (
         SELECT stage, success, epoch_us(end_time) - epoch_us(start_time) AS duration_us
         FROM processing_metrics

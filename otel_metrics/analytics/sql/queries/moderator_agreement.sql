@@ -11,7 +11,7 @@ shared_sessions AS (
     SELECT session FROM found GROUP BY session HAVING min(moderator_id) < max(moderator_id)
 ),
 by_session AS (
-    SELECT session, moderator_id, min({'at': reviewed_at, 'decision': decision}).decision AS decision
+    SELECT session, moderator_id, part(min(tuple(reviewed_at, decision)), 2) AS decision
     FROM found SEMI JOIN shared_sessions USING (session)
     GROUP BY session, moderator_id
 ),
@@ -26,7 +26,7 @@ shared_messages AS (
 ),
 by_message AS (
     SELECT
-        chat_id, message_id, moderator_id, min({'at': reviewed_at, 'decision': decision, 'session': session}) AS first
+        chat_id, message_id, moderator_id, min(tuple(reviewed_at, decision, session)) AS first
     FROM messages SEMI JOIN shared_messages USING (chat_id, message_id)
     GROUP BY chat_id, message_id, moderator_id
 ),
@@ -35,10 +35,10 @@ pairs AS (
     FROM by_session AS a
     JOIN by_session AS b ON a.session = b.session AND a.moderator_id < b.moderator_id
     UNION ALL
-    SELECT a.moderator_id, b.moderator_id, a.first.decision, b.first.decision
+    SELECT a.moderator_id, b.moderator_id, part(a.first, 2), part(b.first, 2)
     FROM by_message AS a
     JOIN by_message AS b ON a.chat_id = b.chat_id AND a.message_id = b.message_id AND a.moderator_id < b.moderator_id
-    WHERE a.first.session <> b.first.session
+    WHERE part(a.first, 3) <> part(b.first, 3)
 )
 SELECT one_id, other_id, one_decision, other_decision, count(*) AS items
 FROM pairs

@@ -23,21 +23,21 @@ found AS (
 ),
 done AS (
     SELECT
-        moderator_id, count(*) AS reviews, count(*) FILTER (decision = 'approved') AS approvals,
-        count(*) FILTER (decision = 'edited') AS corrections, count(*) FILTER (decision = 'rejected') AS rejections,
-        count(*) FILTER (decision IS NULL) AS undecided, sum(review_ms) AS active_ms,
+        moderator_id, count(*) AS reviews, count(*) FILTER (WHERE decision = 'approved') AS approvals,
+        count(*) FILTER (WHERE decision = 'edited') AS corrections, count(*) FILTER (WHERE decision = 'rejected') AS rejections,
+        count(*) FILTER (WHERE decision IS NULL) AS undecided, sum(review_ms) AS active_ms,
         count(DISTINCT date_trunc('hour', reviewed_at)) AS active_hours, count(review_ms) AS timed,
-        quantile_cont(review_ms, [0.5, 0.9]) AS review_ms,
-        count(*) FILTER (decision = 'approved' AND review_ms IS NOT NULL AND draft_length > 0) AS judged,
-        count(*) FILTER (decision = 'approved' AND review_ms < draft_length * $ms_per_character) AS too_fast
+        p50_p90(review_ms) AS review_ms,
+        count(*) FILTER (WHERE decision = 'approved' AND review_ms IS NOT NULL AND draft_length > 0) AS judged,
+        count(*) FILTER (WHERE decision = 'approved' AND review_ms < draft_length * $ms_per_character) AS too_fast
     FROM found
     GROUP BY moderator_id
 ),
 made AS (
     SELECT
         nullif(admin_user_id, 0) AS moderator_id, avg(admin_satisfaction) AS satisfaction, count(admin_satisfaction) AS rated,
-        count(word_edit_rate) FILTER (correction_type <> 'rejection') AS edits,
-        avg(word_edit_rate) FILTER (correction_type <> 'rejection') AS word_edit_rate
+        count(word_edit_rate) FILTER (WHERE correction_type <> 'rejection') AS edits,
+        avg(word_edit_rate) FILTER (WHERE correction_type <> 'rejection') AS word_edit_rate
     FROM correction_metrics
     WHERE timestamp > $since AND timestamp <= $until
     GROUP BY ALL

@@ -11,7 +11,7 @@ WITH outside AS (
 ),
 took AS (
     SELECT
-        time_bucket(to_seconds($step_s), i.last_end) AS step_at,
+        step_of(i.last_end, $step_s) AS step_at,
         elapsed_ms(least(i.first_start, coalesce(o.first_start, i.first_start)), i.last_end) AS total_ms
     FROM drawn_sessions AS i
     LEFT JOIN outside AS o USING (session)

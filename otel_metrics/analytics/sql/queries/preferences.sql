@@ -20,16 +20,16 @@ pairs AS (
 stages AS (
     SELECT
         session_id, stage, end_time, coalesce(model, '') AS model, coalesce(prompt_version, '') AS prompt_version,
-        CASE WHEN stage = 'query_received' AND contains(metadata, '"text"') THEN json_extract_string(metadata, '$.text') END AS question
+        CASE WHEN stage = 'query_received' THEN json_text(metadata, 'text') END AS question
     FROM processing_metrics
     WHERE session_id IN (SELECT session_id FROM pairs) AND stage IN ('query_received', 'ai_processing') AND success
         AND session_id BETWEEN (SELECT min(session_id) FROM pairs) AND (SELECT max(session_id) FROM pairs)
 ),
 before AS (
     SELECT
-        p.place, arg_max(s.question, s.end_time) AS question,
-        arg_max(s.model, s.end_time) FILTER (s.stage = 'ai_processing') AS model,
-        arg_max(s.prompt_version, s.end_time) FILTER (s.stage = 'ai_processing') AS prompt_version
+        p.place, max_by(s.question, s.end_time) AS question,
+        max_by(s.model, s.end_time) FILTER (WHERE s.stage = 'ai_processing') AS model,
+        max_by(s.prompt_version, s.end_time) FILTER (WHERE s.stage = 'ai_processing') AS prompt_version
     FROM pairs AS p
     JOIN stages AS s ON s.session_id = p.session_id AND s.end_time <= p.timestamp
     GROUP BY p.place

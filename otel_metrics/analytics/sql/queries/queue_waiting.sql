@@ -6,16 +6,16 @@ WITH open AS MATERIALIZED (
     SELECT session_id, user_id, chat_id FROM sessions WHERE ended_at IS NULL
 ),
 stages AS (
-    SELECT session_id, max(end_time) FILTER (stage = 'ai_processing') AS waiting_since, max(start_time) AS last_start
+    SELECT session_id, max(end_time) FILTER (WHERE stage = 'ai_processing') AS waiting_since, max(start_time) AS last_start
     FROM processing_metrics
-    WHERE (end_time > $now::TIMESTAMP - to_seconds($timeout_h * 3600) OR end_time IS NULL)
+    WHERE (end_time > hours_before($now, $timeout_h) OR end_time IS NULL)
         AND session_id IN (SELECT session_id FROM open)
     GROUP BY session_id
 ),
 begun AS (
     SELECT session_id, max(start_time) AS start_time FROM running GROUP BY session_id
 )
-SELECT o.session_id, o.user_id, o.chat_id, s.waiting_since, elapsed_ms(s.waiting_since, $now::TIMESTAMP) AS age_ms
+SELECT o.session_id, o.user_id, o.chat_id, s.waiting_since, elapsed_ms(s.waiting_since, instant($now)) AS age_ms
 FROM open AS o
 JOIN stages AS s USING (session_id)
 LEFT JOIN begun AS b USING (session_id)

@@ -32,7 +32,7 @@ cases AS (
     WHERE d.drafted
 )
 SELECT
-    intent, prompt_version, count(*) AS drafts, count(*) FILTER (approved AND NOT changed AND delivered) AS unchanged,
+    intent, prompt_version, count(*) AS drafts, count(*) FILTER (WHERE approved AND NOT changed AND delivered) AS unchanged,
     sum(reviews)::BIGINT AS reviews, sum(review_ms) AS review_ms
 FROM cases
 WHERE changed OR over

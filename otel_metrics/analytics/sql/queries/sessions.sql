@@ -26,8 +26,8 @@ found AS MATERIALIZED (
 stages AS (
     SELECT
         session_id, min(start_time) AS first_start, max(end_time) AS last_end, count(*) AS stages,
-        count(*) FILTER (NOT success) AS failed_stages, arg_max(stage, start_time) AS last_stage, max(start_time) AS last_start,
-        max(end_time) FILTER (stage = 'ai_processing') AS drafted_at, coalesce(bool_or(stage = $stage), false) AS has_stage,
+        count(*) FILTER (WHERE NOT success) AS failed_stages, max_by(stage, start_time) AS last_stage, max(start_time) AS last_start,
+        max(end_time) FILTER (WHERE stage = 'ai_processing') AS drafted_at, coalesce(bool_or(stage = $stage), false) AS has_stage,
         coalesce(bool_or(NOT success AND (error_type = $error OR contains(lower(error_message), lower($error)))), false) AS has_error
     FROM processing_metrics
     WHERE session_id IN (SELECT session_id FROM found)
@@ -35,7 +35,7 @@ stages AS (
 ),
 begun AS (
     SELECT
-        session_id, arg_max(stage, start_time) AS stage, max(start_time) AS start_time, bool_or(stage = $stage) AS has_stage
+        session_id, max_by(stage, start_time) AS stage, max(start_time) AS start_time, bool_or(stage = $stage) AS has_stage
     FROM running
     WHERE session_id IN (SELECT session_id FROM found)
     GROUP BY session_id
@@ -49,7 +49,8 @@ corrections AS (
 ),
 joined AS (
     SELECT
-        s.session_id, s.user_id, s.chat_id, s.metadata, s.ended_at, s.outcome,
+        s.session_id AS session_id, s.user_id AS user_id, s.chat_id AS chat_id, s.metadata AS metadata, s.ended_at AS ended_at,
+        s.outcome AS outcome,
         least(s.started_at, coalesce(st.first_start, s.started_at)) AS started_at,
         greatest(
             s.started_at, coalesce(st.last_end, s.started_at), coalesce(c.last_correction, s.started_at),
@@ -60,7 +61,7 @@ joined AS (
         CASE WHEN b.start_time >= coalesce(st.last_start, b.start_time) THEN b.stage ELSE st.last_stage END AS current_stage,
         coalesce(st.has_stage, false) OR coalesce(b.has_stage, false) AS has_stage, coalesce(st.has_error, false) AS has_error,
         coalesce(
-            s.ended_at IS NULL AND st.drafted_at > $now::TIMESTAMP - to_seconds($timeout_h * 3600)
+            s.ended_at IS NULL AND st.drafted_at > hours_before($now, $timeout_h)
             AND st.last_start < st.drafted_at AND (b.start_time IS NULL OR b.start_time < st.drafted_at), false
         ) AS waiting
     FROM found AS s
@@ -73,7 +74,7 @@ told AS (
         * REPLACE (
             CASE
                 WHEN ended_at IS NOT NULL THEN outcome
-                WHEN last_activity_at < $now::TIMESTAMP - to_seconds($timeout_h * 3600) THEN 'abandoned'
+                WHEN last_activity_at < hours_before($now, $timeout_h) THEN 'abandoned'
             END AS outcome
         ),
         CASE WHEN stages > 0 OR ended_at IS NOT NULL THEN elapsed_ms(started_at, last_activity_at) END AS duration_ms
@@ -87,8 +88,8 @@ WHERE ($outcome IS NULL OR coalesce(outcome, 'open') = $outcome)
     AND ($stage IS NULL OR has_stage)
     AND ($failed IS NULL OR (failed_stages > 0) = $failed)
     AND ($error IS NULL OR has_error)
-    AND ($longer_ms IS NULL OR coalesce(CASE WHEN outcome IS NULL THEN elapsed_ms(started_at, $now::TIMESTAMP) ELSE duration_ms END > $longer_ms, false))
-    AND ($shorter_ms IS NULL OR coalesce(CASE WHEN outcome IS NULL THEN elapsed_ms(started_at, $now::TIMESTAMP) ELSE duration_ms END < $shorter_ms, false))
+    AND ($longer_ms IS NULL OR coalesce(CASE WHEN outcome IS NULL THEN elapsed_ms(started_at, instant($now)) ELSE duration_ms END > $longer_ms, false))
+    AND ($shorter_ms IS NULL OR coalesce(CASE WHEN outcome IS NULL THEN elapsed_ms(started_at, instant($now)) ELSE duration_ms END < $shorter_ms, false))
     AND ($corrected IS NULL OR corrected = $corrected)
     AND ($waiting IS NULL OR waiting = $waiting)
 ORDER BY started_at DESC, session_id

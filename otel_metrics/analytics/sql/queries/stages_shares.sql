@@ -25,17 +25,17 @@ sessions_of_window AS (
 crossing AS MATERIALIZED (
     SELECT DISTINCT session
     FROM (
-        SELECT session, ended, lead(begun) OVER (PARTITION BY session ORDER BY begun, ended) AS next_begun FROM ran
+        SELECT session, ended, lead(maybe(begun)) OVER (PARTITION BY session ORDER BY begun, ended) AS next_begun FROM ran
     )
     WHERE next_begun < ended
 ),
 crossed AS (SELECT * FROM ran WHERE session IN (SELECT session FROM crossing)),
 points AS (
-    SELECT session, moment, lead(moment) OVER (PARTITION BY session ORDER BY moment) AS next_moment
+    SELECT session, moment, lead(maybe(moment)) OVER (PARTITION BY session ORDER BY moment) AS next_moment
     FROM (SELECT DISTINCT session, unnest([begun, ended]) AS moment FROM crossed)
 ),
 swept AS (
-    SELECT p.next_moment - p.moment AS us, arg_max(r.stage, {'begun': r.begun, 'left': -r.ended, 'stage': r.stage}) AS stage
+    SELECT p.next_moment - p.moment AS us, max_by(r.stage, tuple(r.begun, -r.ended, r.stage)) AS stage
     FROM points AS p
     JOIN crossed AS r ON r.session = p.session AND r.begun <= p.moment AND r.ended >= p.next_moment
     WHERE p.next_moment IS NOT NULL
@@ -51,6 +51,6 @@ owned AS (
     GROUP BY stage
 )
 SELECT
-    count(*) AS sessions, sum(ms) AS total_ms, avg(ms) AS mean_ms, quantile_cont(ms, [0.5, 0.95]) AS quantiles_ms,
-    (SELECT list({'stage': stage, 'ms': ms} ORDER BY ms DESC, stage) FROM owned) AS owned
+    count(*) AS sessions, sum(ms) AS total_ms, avg(ms) AS mean_ms, p50_p95(ms) AS quantiles_ms,
+    (SELECT sorted_list(tuple(-ms, stage)) FROM owned) AS owned
 FROM sessions_of_window;

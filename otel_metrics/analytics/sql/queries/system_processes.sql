@@ -6,7 +6,7 @@
 WITH named AS (
     SELECT
         process, started_at, pid, host,
-        coalesce(json_extract_string(CASE WHEN json_valid(resource) THEN resource END, '$."service.name"'), '') AS service
+        coalesce(json_text(resource, 'service.name'), '') AS service
     FROM processes
     WHERE started_at <= $until
 ),
@@ -32,8 +32,8 @@ ordered AS (
 )
 SELECT
     host, service, count(*) AS processes,
-    count(*) FILTER (place > 1 AND started_at > $since AND coalesce(others_seen_at <= started_at, true)) AS restarts,
-    max(started_at) AS started_at, arg_max(pid, place) AS pid, max_by(moment, place) AS last_seen_at
+    count(*) FILTER (WHERE place > 1 AND started_at > $since AND coalesce(others_seen_at <= started_at, true)) AS restarts,
+    max(started_at) AS started_at, max_by(pid, place) AS pid, max_by(moment, place) AS last_seen_at
 FROM ordered
 GROUP BY host, service
-ORDER BY started_at DESC, host, service;
+ORDER BY max(started_at) DESC, host, service;

@@ -9,10 +9,10 @@ WITH waits AS (
     UNION ALL
     SELECT start_time, NULL FROM running WHERE stage = 'moderation_queue' AND start_time <= $until
     UNION ALL
-    SELECT unnest($waiting::TIMESTAMP[]), NULL
+    SELECT each_time($waiting), NULL
 ),
 changes AS (
-    SELECT epoch_us(greatest(begun, $since::TIMESTAMP)) AS us, 1 AS change FROM waits
+    SELECT epoch_us(greatest(begun, instant($since))) AS us, 1 AS change FROM waits
     UNION ALL
     SELECT epoch_us(ended), -1 FROM waits WHERE ended IS NOT NULL
 ),
@@ -20,11 +20,11 @@ lengths AS (
     SELECT us, sum(change) OVER (ORDER BY us, change ROWS UNBOUNDED PRECEDING) AS length FROM changes
 ),
 by_hour AS (
-    SELECT make_timestamp((us + $shift_us + 3599999999) // 3600000000 * 3600000000 - $shift_us) AS moment, sum(change)::BIGINT AS change
+    SELECT make_timestamp(int_div(us + $shift_us + 3599999999, 3600000000) * 3600000000 - $shift_us) AS moment, sum(change)::BIGINT AS change
     FROM changes
     GROUP BY moment
 )
 SELECT
-    (SELECT list({'moment': moment, 'change': change} ORDER BY moment) FROM by_hour) AS changes,
-    coalesce(max(length), 0)::BIGINT AS most, make_timestamp(arg_max(us, length)) AS most_at
+    (SELECT sorted_list(tuple(moment, change)) FROM by_hour) AS changes,
+    coalesce(max(length), 0)::BIGINT AS most, make_timestamp(max_by(us, length)) AS most_at
 FROM lengths;

@@ -4,13 +4,13 @@
 -- Returns: what ('question', 'answer'), count, mean, longest, quantiles (p50, p90, p95).
 WITH lengths AS (
     SELECT
-        session_id, arg_min(input_length, start_time) FILTER (input_length IS NOT NULL) AS question,
-        arg_max(output_length, end_time) FILTER (output_length IS NOT NULL) AS answer
+        session_id, min_by(input_length, start_time) FILTER (WHERE input_length IS NOT NULL) AS question,
+        max_by(output_length, end_time) FILTER (WHERE output_length IS NOT NULL) AS answer
     FROM processing_metrics
     WHERE end_time > $since AND end_time <= $until AND (input_length IS NOT NULL OR output_length IS NOT NULL)
     GROUP BY session_id
 )
-SELECT what, count(*) AS count, avg(length) AS mean, max(length) AS longest, quantile_cont(length, [0.5, 0.9, 0.95]) AS quantiles
+SELECT what, count(*) AS count, avg(length) AS mean, max(length) AS longest, p50_p90_p95(length) AS quantiles
 FROM (
     SELECT 'question' AS what, question AS length FROM lengths
     UNION ALL

@@ -20,7 +20,7 @@ unanswered AS (
     SELECT
         CASE
             WHEN ended_at IS NOT NULL THEN coalesce(outcome, 'unknown')
-            WHEN active_at < $until::TIMESTAMP - to_seconds($timeout_h * 3600) THEN 'abandoned'
+            WHEN active_at < hours_before($until, $timeout_h) THEN 'abandoned'
             ELSE 'open'
         END AS outcome,
         asked_at
@@ -28,18 +28,18 @@ unanswered AS (
     WHERE answered_at IS NULL
 )
 SELECT
-    count(*) AS sessions, count(answered_at) AS answered, avg(response_ms) FILTER (answered_at IS NOT NULL) AS mean_ms,
-    quantile_cont(response_ms, [0.5, 0.9, 0.95]) FILTER (answered_at IS NOT NULL) AS quantiles_ms,
+    count(*) AS sessions, count(answered_at) AS answered, avg(response_ms) FILTER (WHERE answered_at IS NOT NULL) AS mean_ms,
+    p50_p90_p95(CASE WHEN answered_at IS NOT NULL THEN response_ms END) AS quantiles_ms,
     (
-        SELECT list({'outcome': outcome, 'sessions': sessions, 'oldest': oldest} ORDER BY sessions DESC, outcome)
+        SELECT sorted_list(tuple(-sessions, outcome, oldest))
         FROM (SELECT outcome, count(*) AS sessions, min(asked_at) AS oldest FROM unanswered GROUP BY outcome)
     ) AS unanswered,
     (
-        SELECT list({'limit_ms': limit_ms, 'sessions': sessions, 'answered': answered} ORDER BY limit_ms)
+        SELECT sorted_list(tuple(limit_ms, sessions, answered))
         FROM (
-            SELECT l.limit_ms, count(*) AS sessions, count(*) FILTER (a.answered_at IS NOT NULL AND a.response_ms <= l.limit_ms) AS answered
+            SELECT l.limit_ms, count(*) AS sessions, count(*) FILTER (WHERE a.answered_at IS NOT NULL AND a.response_ms <= l.limit_ms) AS answered
             FROM asked AS a
-            JOIN (SELECT unnest($limits_ms::DOUBLE[]) AS limit_ms) AS l ON elapsed_ms(a.asked_at, $until::TIMESTAMP) >= l.limit_ms
+            JOIN (SELECT each_number($limits_ms) AS limit_ms) AS l ON elapsed_ms(a.asked_at, instant($until)) >= l.limit_ms
             GROUP BY l.limit_ms
         )
     ) AS within

@@ -11,13 +11,13 @@ known AS (
 SELECT
     coalesce((SELECT sum(sessions)::BIGINT FROM begun), 0) AS sessions,
     coalesce((SELECT sum(sessions)::BIGINT FROM begun WHERE user_id = 0 OR user_id IS NULL), 0) AS unknown,
-    count(*) AS users, avg(sessions) AS mean, quantile_cont(sessions, [0.5, 0.95]) AS quantiles, max(sessions) AS most,
+    count(*) AS users, avg(sessions) AS mean, p50_p95(sessions) AS quantiles, max(sessions) AS most,
     (
-        SELECT list({'times': times, 'users': users} ORDER BY times)
+        SELECT sorted_list(tuple(times, users))
         FROM (SELECT sessions AS times, count(*) AS users FROM known GROUP BY sessions)
     ) AS spread,
     (
-        SELECT list({'user_id': user_id, 'sessions': sessions} ORDER BY sessions DESC, user_id)
+        SELECT sorted_list(tuple(-sessions, user_id))
         FROM (SELECT user_id, sessions FROM known ORDER BY sessions DESC, user_id LIMIT 10)
     ) AS top
 FROM known;

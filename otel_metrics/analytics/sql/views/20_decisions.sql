@@ -16,11 +16,11 @@ corrected AS (
     WHERE session_id IN (SELECT session_id FROM reviews WHERE decision IS DISTINCT FROM 'approved')
 )
 SELECT
-    end_time AS time, session_id, moderator_id, coalesce(decision, 'approved') AS decision, 'admin_review' AS kind,
+    r.end_time AS time, r.session_id AS session_id, r.moderator_id AS moderator_id, coalesce(decision, 'approved') AS decision, 'admin_review' AS kind,
     NULL::VARCHAR AS original_hash, CASE WHEN decision IS DISTINCT FROM 'rejected' THEN text_hash END AS result_hash
-FROM reviews
-WHERE decision = 'approved' OR decision = 'escalated'
-    OR decision IS DISTINCT FROM 'unfinished' AND session_id NOT IN (SELECT session_id FROM corrected)
+FROM reviews AS r
+LEFT JOIN corrected AS c ON c.session_id = r.session_id
+WHERE decision = 'approved' OR decision = 'escalated' OR decision IS DISTINCT FROM 'unfinished' AND c.session_id IS NULL
 UNION ALL
 SELECT
     timestamp, session_id, nullif(admin_user_id, 0), CASE WHEN correction_type = 'rejection' THEN 'rejected' ELSE 'edited' END,

@@ -41,21 +41,21 @@ reviewed AS (
         d.place, a.time AS drafted_at, a.text AS draft,
         CASE WHEN r.decision > 0 THEN 4 * r.time + r.decision END AS told, r.text AS told_text, r.moderator_id AS told_by,
         CASE WHEN r.decision = 0 THEN 4 * r.time END AS untold, r.text AS untold_text, r.moderator_id AS untold_by
-    FROM (FROM delivered ANTI JOIN several USING (session)) AS d
-    LEFT JOIN (FROM stages WHERE is_draft) AS a ON a.session = d.session AND a.time <= d.time
-    LEFT JOIN (FROM stages WHERE NOT is_draft) AS r ON r.session = d.session AND r.time <= d.time
+    FROM (SELECT place, session, time FROM delivered ANTI JOIN several USING (session)) AS d
+    LEFT JOIN (SELECT session, time, text FROM stages WHERE is_draft) AS a ON a.session = d.session AND a.time <= d.time
+    LEFT JOIN (SELECT session, time, text, moderator_id, decision FROM stages WHERE NOT is_draft) AS r ON r.session = d.session AND r.time <= d.time
     UNION ALL
     SELECT
         d.place,
-        max(s.time) FILTER (is_draft),
-        arg_max(s.text, s.time) FILTER (is_draft),
-        max(4 * s.time + decision) FILTER (NOT is_draft AND decision > 0),
-        arg_max(s.text, 4 * s.time + decision) FILTER (NOT is_draft AND decision > 0),
-        arg_max(moderator_id, 4 * s.time + decision) FILTER (NOT is_draft AND decision > 0),
-        max(4 * s.time) FILTER (NOT is_draft AND decision = 0),
-        arg_max(s.text, s.time) FILTER (NOT is_draft AND decision = 0),
-        arg_max(moderator_id, s.time) FILTER (NOT is_draft AND decision = 0)
-    FROM (FROM delivered SEMI JOIN several USING (session)) AS d
+        max(s.time) FILTER (WHERE is_draft),
+        max_by(s.text, s.time) FILTER (WHERE is_draft),
+        max(4 * s.time + decision) FILTER (WHERE NOT is_draft AND decision > 0),
+        max_by(s.text, 4 * s.time + decision) FILTER (WHERE NOT is_draft AND decision > 0),
+        max_by(moderator_id, 4 * s.time + decision) FILTER (WHERE NOT is_draft AND decision > 0),
+        max(4 * s.time) FILTER (WHERE NOT is_draft AND decision = 0),
+        max_by(s.text, s.time) FILTER (WHERE NOT is_draft AND decision = 0),
+        max_by(moderator_id, s.time) FILTER (WHERE NOT is_draft AND decision = 0)
+    FROM (SELECT place, session, time FROM delivered SEMI JOIN several USING (session)) AS d
     JOIN stages AS s ON s.session = d.session AND s.time <= d.time
     GROUP BY d.place
 ),
@@ -70,10 +70,10 @@ corrected AS (
     SELECT
         d.place,
         max(4 * c.time + decision) AS told,
-        arg_max(c.text, 4 * c.time + decision) AS told_text,
-        arg_max(c.moderator_id, 4 * c.time + decision) AS told_by,
-        max(c.time) FILTER (decision = 2) AS edited_at,
-        arg_max(c.text, c.time) FILTER (decision = 2) AS edit
+        max_by(c.text, 4 * c.time + decision) AS told_text,
+        max_by(c.moderator_id, 4 * c.time + decision) AS told_by,
+        max(c.time) FILTER (WHERE decision = 2) AS edited_at,
+        max_by(c.text, c.time) FILTER (WHERE decision = 2) AS edit
     FROM delivered AS d
     JOIN corrections AS c ON c.session = d.session AND c.time <= d.time
     GROUP BY d.place
@@ -85,11 +85,11 @@ judged AS (
         d.session, d.time, d.text AS delivered, nullif(r.draft, 0) AS draft,
         CASE WHEN c.edited_at >= coalesce(r.drafted_at, c.edited_at) THEN c.edit END AS edit,
         CASE
-            WHEN c.told // 4 >= coalesce(greatest(r.told // 4, CASE WHEN c.told // 4 < r.drafted_at THEN r.untold // 4 END), 0)
-                THEN {'decision': c.told % 4, 'by': c.told_by, 'text': c.told_text, 'is_correction': true}
-            WHEN r.told >= coalesce(r.untold, 0) OR c.told // 4 >= coalesce(r.drafted_at, 0)
-                THEN {'decision': r.told % 4, 'by': r.told_by, 'text': r.told_text, 'is_correction': false}
-            ELSE {'decision': CASE WHEN r.untold IS NOT NULL THEN 1 END, 'by': r.untold_by, 'text': r.untold_text, 'is_correction': false}
+            WHEN int_div(c.told, 4) >= coalesce(greatest(int_div(r.told, 4), CASE WHEN int_div(c.told, 4) < r.drafted_at THEN int_div(r.untold, 4) END), 0)
+                THEN tuple(c.told % 4, c.told_by, c.told_text, true)
+            WHEN r.told >= coalesce(r.untold, 0) OR int_div(c.told, 4) >= coalesce(r.drafted_at, 0)
+                THEN tuple(r.told % 4, r.told_by, r.told_text, false)
+            ELSE tuple(CASE WHEN r.untold IS NOT NULL THEN 1 END, r.untold_by, r.untold_text, false)
         END AS last
     FROM delivered AS d
     LEFT JOIN reviewed AS r USING (place)
@@ -97,14 +97,14 @@ judged AS (
 ),
 compared AS (
     SELECT
-        session, make_timestamp(time) AS time, nullif(last.by, 0) AS moderator_id,
-        CASE last.decision WHEN 1 THEN 'approved' WHEN 2 THEN 'edited' WHEN 3 THEN 'rejected' END AS decision,
+        session, make_timestamp(time) AS time, nullif(part(last, 2), 0) AS moderator_id,
+        CASE part(last, 1) WHEN 1 THEN 'approved' WHEN 2 THEN 'edited' WHEN 3 THEN 'rejected' END AS decision,
         draft, delivered,
         CASE
-            WHEN last.decision = 3 THEN NULL
-            WHEN last.text <> 0 OR last.is_correction THEN nullif(last.text, 0)
+            WHEN part(last, 1) = 3 THEN NULL
+            WHEN part(last, 3) <> 0 OR part(last, 4) THEN nullif(part(last, 3), 0)
             WHEN edit IS NOT NULL THEN nullif(edit, 0)
-            WHEN last.decision = 1 THEN draft
+            WHEN part(last, 1) = 1 THEN draft
         END AS approved
     FROM judged
 )

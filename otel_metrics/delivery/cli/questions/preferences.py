@@ -22,7 +22,7 @@ def preferences(
     from otel_metrics.delivery.cli.sections import SectionsView
 
     check_target(output, database)
-    with reading(database) as desk:
+    with reading(database, local=True) as desk:
         if not desk.exists:
             note(desk.absent())
         document = desk.answers.preferences(output, time_given(since), time_given(until))

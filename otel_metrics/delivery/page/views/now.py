@@ -15,32 +15,40 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 50
 _MOST_OLD_S = 60.0
+_LOCAL = "This is told by the local store alone."
 
 
 def now(feed: "Feed", place: Place) -> Cards:
     """The queue with ages, stages running, throughput, alerts."""
     queue = feed.answers.queue()
+    is_known = "running" not in feed.answers.lacks
     alerts = feed.remembered("alerts", place.hours, _MOST_OLD_S, lambda: feed.answers.alerts(place.hours))
     course = feed.remembered("course", place.hours, _MOST_OLD_S, lambda: feed.answers.over_time(place.hours))
     return [
-        Card("now", "Now", _tiles(queue, alerts, course, place), quiet=True),
+        Card("now", "Now", _tiles(queue if is_known else None, alerts, course, place), quiet=True),
         Card("alerts-now", "Alerts", firing(alerts, place), span=12),
-        Card("queue", "Waiting for a moderator", _waiting(queue["waiting"], place), span=6),
-        Card("running", "Stages running", _running(queue["running"], place), span=6),
+        Card(
+            "queue",
+            "Waiting for a moderator",
+            _waiting(queue["waiting"], place) if is_known else notice(_LOCAL),
+            span=6,
+        ),
+        Card("running", "Stages running", _running(queue["running"], place) if is_known else notice(_LOCAL), span=6),
         throughput(course, place, feed.settings.timezone, span=12),
     ]
 
 
-def _tiles(queue: dict[str, Any], alerts: list[dict[str, Any]], course: dict[str, Any], place: Place) -> Markup:
-    waiting, running = queue["waiting"], [one for one in queue["running"] if one["state"] == "running"]
+def _tiles(queue: dict[str, Any] | None, alerts: list[dict[str, Any]], course: dict[str, Any], place: Place) -> Markup:
+    waiting = queue["waiting"] if queue else []
+    running = [one for one in queue["running"] if one["state"] == "running"] if queue else []
     loud = [one for one in alerts if not one.get("silenced")]
     oldest = ago(waiting[0]["waiting_since"]) if waiting else "–"
     sessions = sum(one["sessions"] for one in course["steps"])
     return tiles(
         [
-            Tile("waiting", "Waiting", count(len(waiting)), "for a moderator"),
+            Tile("waiting", "Waiting", count(len(waiting)) if queue else "–", "for a moderator"),
             Tile("oldest", "Waiting longest", oldest, "since the draft"),
-            Tile("running", "Running", count(len(running)), "stages right now"),
+            Tile("running", "Running", count(len(running)) if queue else "–", "stages right now"),
             Tile("throughput", "Throughput", f"{sessions / place.hours:,.1f}/h", f"{count(sessions)} sessions in the range"),
             Tile(
                 "alerts", "Alerts", count(len(loud)), link("see all", place.at("alerts")), tone="bad" if loud else "",

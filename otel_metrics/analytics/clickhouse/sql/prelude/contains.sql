@@ -1,0 +1,3 @@
+-- What: whether a text holds another
+-- Parameters: text, part. Returns: Bool.
+CREATE OR REPLACE FUNCTION contains AS (text, part) -> position(text, part) > 0;

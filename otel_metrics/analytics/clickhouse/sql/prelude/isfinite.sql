@@ -1,0 +1,3 @@
+-- What: whether a number is one
+-- Parameters: number. Returns: Bool.
+CREATE OR REPLACE FUNCTION isfinite AS (number) -> isFinite(number);

@@ -1,0 +1,3 @@
+-- What: a row for each time of a list.
+-- Parameters: moments. Returns: TIMESTAMP.
+CREATE MACRO each_time(moments) AS unnest(moments::TIMESTAMP[]);

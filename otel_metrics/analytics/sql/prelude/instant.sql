@@ -1,0 +1,3 @@
+-- What: a parameter as a time.
+-- Parameters: moment. Returns: TIMESTAMP.
+CREATE MACRO instant(moment) AS moment::TIMESTAMP;

@@ -1,0 +1,3 @@
+-- What: quantiles of a group, interpolated; NULL without values.
+-- Parameters: value. Returns: list.
+CREATE MACRO p50_p95(value) AS quantile_cont(value, [0.5, 0.95]);
