@@ -282,9 +282,7 @@ class Answers:
         return window
 
 
-def _engine(
-    storage: MetricsStorage | None, settings: Settings, memory: Memory | None
-) -> "Engine | ClickHouseEngine":
+def _engine(storage: MetricsStorage | None, settings: Settings, memory: Memory | None) -> "Engine | ClickHouseEngine":
     """The engine that the settings ask for; the libraries of another one are not loaded."""
     if settings.backend is None:
         return Engine(storage, memory)
