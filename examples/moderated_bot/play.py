@@ -9,6 +9,8 @@ import argparse
 import os
 import random
 import shlex
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -51,6 +53,7 @@ def main() -> None:
         prepare(settings, CASES)
         with Bots(settings, {"METRICS_DATABASE": database, "METRICS_LOG_FILE": log_file}):
             act(api.chats, MODERATORS_CHAT, CASES)
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the bots are stopped on the way out
             while arguments.keep_on:
                 act(api.chats, MODERATORS_CHAT, random.sample(CASES, 3), think=take_time)
         for case in CASES:
