@@ -1,6 +1,6 @@
 """Plays the whole example on one machine: the pretend Telegram, both bots as processes, and eight conversations.
 
-`python -m examples.moderated_bot.play [FOLDER] [--keep-on]`
+`python -m examples.moderated_bot.play [FOLDER] [--keep-on SECONDS]`
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import argparse
 import os
 import random
 import shlex
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Play eight conversations with a moderated bot.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path("moderated_bot_run"))
     parser.add_argument(
-        "--keep-on", action="store_true", help="play them again and again, at people's pace, until stopped"
+        "--keep-on", type=float, metavar="SECONDS", help="play on until stopped; a verdict takes up to so long"
     )
     arguments = parser.parse_args()
     folder = arguments.folder
@@ -51,8 +53,9 @@ def main() -> None:
         prepare(settings, CASES)
         with Bots(settings, {"METRICS_DATABASE": database, "METRICS_LOG_FILE": log_file}):
             act(api.chats, MODERATORS_CHAT, CASES)
-            while arguments.keep_on:
-                act(api.chats, MODERATORS_CHAT, random.sample(CASES, 3), think=take_time)
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the bots are stopped on the way out
+            while arguments.keep_on is not None:
+                act(api.chats, MODERATORS_CHAT, random.sample(CASES, 3), think=lambda: take_time(arguments.keep_on))
         for case in CASES:
             answers = [message["text"] for message in api.chats.sent(case.chat_id)]
             verdict = case.verdict if case.draft else "no draft"
@@ -63,9 +66,9 @@ def main() -> None:
         print(f"    otel-metrics {command} --database {shlex.quote(database)}")
 
 
-def take_time() -> None:
+def take_time(most_s: float) -> None:
     """A moderator reads, and has other things to do."""
-    time.sleep(random.uniform(1, 20))
+    time.sleep(random.uniform(0, most_s))
 
 
 if __name__ == "__main__":

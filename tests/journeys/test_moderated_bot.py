@@ -13,6 +13,7 @@ from statistics import fmean
 
 import pytest
 from played_journey import ROOT, Journey
+from support.gateway import wait_for
 
 from examples.moderated_bot.moderator_bot import TOO_LATE
 from examples.moderated_bot.people import Case
@@ -309,3 +310,22 @@ def test_play_shows_the_way(tmp_path: Path) -> None:
         run = subprocess.run(show, capture_output=True, check=False, timeout=60)
         assert run.returncode == 0, run.stderr
         assert run.stdout
+
+
+def test_play_keeps_on_until_it_is_stopped(tmp_path: Path) -> None:
+    """With --keep-on more conversations follow the first eight; when it is stopped its bots are stopped too."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "examples.moderated_bot.play", "--keep-on", "0.01", str(tmp_path)]
+    playing = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for("more than eight sessions", lambda: notes_of(tmp_path, "session") > 8)
+    playing.terminate()
+    _, complaint = playing.communicate(timeout=60)
+    assert (playing.returncode, complaint) == (0, "")
+    assert [(tmp_path / f"{bot}.err").read_text(encoding="utf-8") for bot in ("user_bot", "moderator_bot")] == ["", ""]
+
+
+def notes_of(folder: Path, what: str) -> int:
+    """How often the bots noted something."""
+    notes = folder / "notes.jsonl"
+    lines = notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
+    return sum(f'"what": "{what}"' in line for line in lines)
