@@ -9,9 +9,7 @@ from support.clickhouse import insert
 from support.gateway import CONFIG, Gateway, find_collector
 from support.recorded import NOW_NS, record
 
-pytest.importorskip(
-    "chdb", reason="ClickHouse in the process (chdb) is not installed: pip install 'otel_metrics[clickhouse-tests]'"
-)
+pytest.importorskip("chdb", reason="ClickHouse in the process (chdb) is not installed: pip install '.[dev]'")
 from support.clickhouse_server import ClickHouseServer
 
 from otel_metrics.analytics.answers import Answers

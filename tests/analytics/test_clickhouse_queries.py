@@ -9,9 +9,7 @@ from support.clickhouse_server import ClickHouseServer
 from support.recorded import record
 from support.two_engines import NOW, cases, differences
 
-pytest.importorskip(
-    "chdb", reason="ClickHouse in the process (chdb) is not installed: pip install 'otel_metrics[clickhouse-tests]'"
-)
+pytest.importorskip("chdb", reason="ClickHouse in the process (chdb) is not installed: pip install '.[dev]'")
 
 from otel_metrics.analytics.clickhouse.engine import ClickHouseEngine
 from otel_metrics.analytics.columns import FLAG, INTEGER, REAL, TABLES, TIME
