@@ -21,7 +21,7 @@ from otel_metrics.errors import QueryError
 from otel_metrics.model.times import TimeInput, iso, to_ns
 
 _BATCH = 10_000
-_JSON_COLUMNS = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource"})
+_JSON_COLUMNS = frozenset({"metadata", "tags", "attributes", "events", "links", "root", "fields", "resource"})
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 _encode = msgspec.json.Encoder().encode
 _SQLITE_KIND = {"BIGINT": "INTEGER", "DOUBLE": "REAL", "BOOLEAN": "BOOLEAN"}

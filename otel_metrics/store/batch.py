@@ -20,6 +20,7 @@ from otel_metrics.store.rows import (
     LINES,
     ORDER,
     PROCESS_OF_STAGE,
+    ROOTS,
     RUNNING,
     SESSION_OF_STAGE,
     SESSIONS_BEGUN,
@@ -171,7 +172,8 @@ class Batch:
         for target in (SESSIONS_BEGUN, SESSIONS_ENDED):
             self.rows[target] = [row for row in self.rows[target] if row[0] not in over]
         roots = {f"{root_span_id_of(trace_id_of(one)):016x}" for one in over}
-        self.rows[SPANS] = [row for row in self.rows[SPANS] if not (row[1] in over and row[_SPAN_ID] in roots)]
+        for target in (SPANS, ROOTS):
+            self.rows[target] = [row for row in self.rows[target] if not (row[1] in over and row[_SPAN_ID] in roots)]
         self.rows[STAGES] = [row for row in self.rows[STAGES] if not (row[1] in over and _is_told_wait(row))]
 
     def _accounts(self) -> Iterable[Row]:
