@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
@@ -71,6 +72,12 @@ class Readable:
             limits.max_event_attributes, event["attributes"], max_value_len=limits.max_attribute_length
         )
         return Event(event["name"], attributes, to_ns(event["timestamp"]))
+
+
+def resource_of(encoded: bytes | str) -> Resource:
+    """A resource as the process that wrote the record told it, in JSON."""
+    attributes: Json = msgspec.json.decode(encoded)
+    return Resource(attributes)
 
 
 def links_as_json(links: Sequence[Link]) -> list[Json]:

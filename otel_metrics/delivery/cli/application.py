@@ -18,6 +18,7 @@ from otel_metrics.delivery.cli.questions.safe_to_send import safe_to_send
 from otel_metrics.delivery.cli.questions.stages import stages
 from otel_metrics.delivery.cli.questions.system import system
 from otel_metrics.delivery.cli.questions.users import users
+from otel_metrics.delivery.cli.replaying import replay
 from otel_metrics.delivery.cli.serving import serve
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ for panel, commands in {
     "Take out and keep": (
         upkeep.export,
         preferences,
+        replay,
         privacy.backup,
         upkeep.compact,
         upkeep.prune,
