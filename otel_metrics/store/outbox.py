@@ -26,14 +26,13 @@ from otel_metrics.store.lines import writer_of
 from otel_metrics.store.locks import FileLock
 
 SentRecord = ProcessingMetric | SpanEnded
-SentFrom = tuple[SentRecord, dict[str, Any]]
-"""A record, and the OpenTelemetry resource of the process that wrote it."""
+SentFrom = tuple[SentRecord, str]
+"""A record, and the OpenTelemetry resource of the process that wrote it, in JSON."""
 _KINDS = tuple(f'{{"kind":"{kind}"'.encode() for kind in ("stage", "span", "end", "other"))
 _MOST_BYTES = 4 << 20
 _SAMPLED = 1
 _WAIT = ProcessingStage.MODERATION_QUEUE
 _LINE_START = b'{"kind":"'
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @dataclass(slots=True)
@@ -167,7 +166,7 @@ def _record_in(line: bytes) -> SentRecord | None:
 def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord, str]]) -> list[SentFrom]:
     """The records of processes that forward, with their resources, without what was told before: ends of a session, a draft's wait."""
     resources = {
-        process: _decode(resource or b"{}")
+        process: resource or "{}"
         for process, resource in _rows(
             connection, "SELECT process, resource FROM processes WHERE forwards AND process", {one for _, one in lines}
         )
