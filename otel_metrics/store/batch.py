@@ -3,7 +3,7 @@
 import itertools
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -197,19 +197,21 @@ class Batch:
             )
 
 
-def read_one_by_one(connection: sqlite3.Connection, lines: Sequence[bytes], breath: Breath) -> Batch:
+def read_one_by_one(
+    connection: sqlite3.Connection, lines: Sequence[bytes], make: Callable[[Sequence[bytes]], Batch]
+) -> Batch:
     """The slow way, once, where a batch was refused: each line is tried in a transaction that is taken back."""
     sound, refused = [], []
     for line in lines:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            Batch([line], breath).insert(connection)
+            make([line]).insert(connection)
             sound.append(line)
         except REFUSED:
             refused.append(line)
         finally:
             roll_back(connection)
-    batch = Batch(sound, breath)
+    batch = make(sound)
     batch.rejected += refused
     return batch
 

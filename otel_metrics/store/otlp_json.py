@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET
 
 from otel_metrics.model import names
 from otel_metrics.model.attributes import without_texts
@@ -312,6 +311,3 @@ def _value(value: Json) -> Any:
         case {"arrayValue": _} | {"kvlistValue": _}:
             return [] if "arrayValue" in value else {}
     return next(iter(value.values()), None)
-
-
-_ = UNSET

@@ -8,6 +8,7 @@ from otel_metrics._version import __version__
 from otel_metrics.delivery.cli import asking, begin, privacy, upkeep
 from otel_metrics.delivery.cli.alert_watch import watch
 from otel_metrics.delivery.cli.alerts import alerts_app
+from otel_metrics.delivery.cli.importing import import_files
 from otel_metrics.delivery.cli.questions.capacity import capacity
 from otel_metrics.delivery.cli.questions.corrections import corrections
 from otel_metrics.delivery.cli.questions.cost import cost
@@ -73,4 +74,5 @@ for panel, commands in {
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.command("import", rich_help_panel="Take out and keep")(import_files)
 app.add_typer(alerts_app, name="alerts", rich_help_panel="Ask")
