@@ -4,6 +4,7 @@ import itertools
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -197,9 +198,10 @@ class Batch:
             )
 
 
-def read_one_by_one(
-    connection: sqlite3.Connection, lines: Sequence[bytes], make: Callable[[Sequence[bytes]], Batch]
-) -> Batch:
+B = TypeVar("B", bound=Batch)
+
+
+def read_one_by_one(connection: sqlite3.Connection, lines: Sequence[bytes], make: Callable[[Sequence[bytes]], B]) -> B:
     """The slow way, once, where a batch was refused: each line is tried in a transaction that is taken back."""
     sound, refused = [], []
     for line in lines:

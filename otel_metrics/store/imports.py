@@ -119,15 +119,15 @@ class Import:
         source = self._source(connection, file)
         lines = source.lines([found.line for found in chunk if found.line is not None])
         source.skipped["too_long"] += sum(found.line is None for found in chunk)
-        cold = self._knower(connection)
+        cold, is_otlp = self._knower(connection), file.kind == "otlp"
         connection.execute("BEGIN IMMEDIATE")
         try:
-            batch = ImportedBatch(lines, cold)
+            batch = ImportedBatch(lines, cold, is_hearsay=is_otlp)
             try:
                 batch.insert(connection)
             except REFUSED:
                 roll_back(connection)
-                batch = read_one_by_one(connection, lines, lambda part: ImportedBatch(part, cold))  # type: ignore[assignment]
+                batch = read_one_by_one(connection, lines, lambda part: ImportedBatch(part, cold, is_hearsay=is_otlp))
                 connection.execute("BEGIN IMMEDIATE")
                 batch.insert(connection)
             source.note(connection)

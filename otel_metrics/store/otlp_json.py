@@ -10,7 +10,15 @@ import msgspec
 from otel_metrics.model import names
 from otel_metrics.model.attributes import without_texts
 from otel_metrics.model.identity import as_integer_id, record_id, root_span_id_of, session_start_ns, trace_id_of
-from otel_metrics.model.records import CorrectionMetric, Json, ProcessingMetric, Record, SessionEnd, SpanEnded
+from otel_metrics.model.records import (
+    CorrectionMetric,
+    Json,
+    ProcessingMetric,
+    Record,
+    SessionBegin,
+    SessionEnd,
+    SpanEnded,
+)
 from otel_metrics.model.times import iso
 from otel_metrics.model.values import clean_mapping, clean_text
 
@@ -139,7 +147,8 @@ class OtlpReader:
         is_own = scope.name == names.SCOPE
         taken.user = str(attributes.get(names.USER_HASH, "")) if is_own else ""
         if is_own and span_id == root_span_id_of(trace_id):
-            taken.records = [self._root(span, session_id, trace_id, attributes)]
+            root = self._root(span, session_id, trace_id, attributes)
+            taken.records = [_begin_of(root), root]
         elif is_own and names.STAGE in attributes:
             taken.records = [self._stage(span, session_id, attributes)]
         else:
@@ -256,6 +265,14 @@ class OtlpReader:
         return attributes if self._keeps_texts else without_texts(attributes)
 
 
+def _begin_of(root: SessionEnd) -> SessionBegin:
+    """What the root tells of the session's beginning, in place of the line that stands in its host's journal."""
+    return SessionBegin(
+        root.session_id, root.start_time, "metric", "session_started", "Session started", root.user_id, root.chat_id,
+        root.metadata,
+    )  # fmt: skip
+
+
 def _times(span: _Span) -> tuple[str, str, int]:
     start_ns = span.start_time_unix_nano
     end_ns = max(start_ns, span.end_time_unix_nano)
@@ -302,6 +319,8 @@ def _value(value: Json) -> Any:
     match value:
         case {"intValue": number}:
             return int(number)
+        case {"doubleValue": number}:  # NaN and the infinities are texts there too
+            return float(number)
         case {"arrayValue": {"values": [*items]}}:
             return [_value(item) for item in items]
         case {"kvlistValue": {"values": [*items]}}:

@@ -171,7 +171,8 @@ def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord,
             connection, "SELECT process, resource FROM processes WHERE forwards AND process", {one for _, one in lines}
         )
     }
-    ends = {record.record_id for record, _ in lines if isinstance(record, SessionEnd)}
+    told = [record for record, _ in lines if isinstance(record, SessionEnd)]
+    ends = {record.record_id for record in told}
     first = {
         record_id: (process, end_time)
         for record_id, process, end_time in _rows(
@@ -185,11 +186,13 @@ def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord,
             connection, "SELECT metric_id, process, end_time FROM processing_metrics WHERE metric_id", waits
         )
     }
-    over = archived(connection, {record.session_id for record, _ in lines if isinstance(record, SessionEnd)})
+    over = archived(connection, {record.session_id for record in told})
 
     def is_told_before(record: SentRecord, writer: str) -> bool:
         if isinstance(record, ProcessingMetric):
-            key = record.metric_id if record.stage == _WAIT else ""
+            if record.stage != _WAIT:
+                return False
+            key = record.metric_id
         elif not isinstance(record, SessionEnd):
             return False
         elif record.session_id in over:

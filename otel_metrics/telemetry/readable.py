@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET
@@ -22,10 +22,46 @@ from otel_metrics.model.times import our_ns
 from otel_metrics.model.values import clean_mapping
 
 _LONGEST = 1024
-_NO_STATE = TraceState()
+_NO_STATE, _SAMPLED = TraceState(), TraceFlags(TraceFlags.SAMPLED)
 _PLAIN = frozenset({str, bool, int, float})
 _SCOPE = InstrumentationScope(names.SCOPE, __version__, names.SCHEMA_URL)
 _UNSET, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
+
+
+class SpanToSend(msgspec.Struct, gc=False):
+    """What an exporter reads of a `ReadableSpan`, without the copies and proxies that the SDK's own makes at each look.
+
+    The collector of garbage does not look through it either: thousands are made at a time, and none refers to itself.
+    """
+
+    name: str
+    context: "ContextToSend"
+    parent: "ContextToSend | None"
+    resource: Resource
+    kind: SpanKind
+    instrumentation_scope: InstrumentationScope
+    status: Status
+    attributes: Mapping[str, Any]
+    events: Sequence[Event]
+    links: Sequence[Link]
+    start_time: int
+    end_time: int
+    dropped_attributes: int
+    dropped_events: int
+    dropped_links: int
+
+    def get_span_context(self) -> "ContextToSend":
+        """The same as `context`."""
+        return self.context
+
+
+class ContextToSend(msgspec.Struct, gc=False):
+    """The same of a `SpanContext`."""
+
+    trace_id: int
+    span_id: int
+    is_remote: bool
+    trace_state: TraceState
 
 
 class Readable:
@@ -36,7 +72,7 @@ class Readable:
         self._limits = SpanLimits()
 
     def span(self, record: ProcessingMetric | SpanEnded, resource: Resource) -> ReadableSpan:
-        """The span of a record."""
+        """The span of a record, as far as exporters look at it."""
         trace_id = _trace_of(record.session_id)
         if isinstance(record, SpanEnded):
             if record.trace_id is not UNSET:
@@ -49,15 +85,17 @@ class Readable:
             attributes |= _given(record.attributes) or {}
             state, links, scope = None, _given(record.links), _SCOPE
         limits = self._limits
-        return ReadableSpan(
-            name=name, context=_context(trace_id, record.span_id, record.flags, state),
-            parent=_parent(record, trace_id, state),
-            resource=resource, kind=kind, instrumentation_scope=scope, status=_UNSET if record.success else _ERROR,
-            attributes=_bounded(attributes, limits.max_span_attributes, limits.max_span_attribute_length),
-            events=_bounded_list(limits.max_events, [self._event(event) for event in _given(record.events) or ()]),
-            links=_bounded_list(limits.max_links, [_link(link) for link in links or ()]),
-            start_time=our_ns(record.start_time), end_time=our_ns(record.end_time),
+        bounded = _bounded(attributes, limits.max_span_attributes, limits.max_span_attribute_length)
+        events = _bounded_list(limits.max_events, [self._event(event) for event in _given(record.events) or ()])
+        links = _bounded_list(limits.max_links, [_link(link) for link in links or ()])
+        states = TraceState.from_header([state]) if state else _NO_STATE
+        span = SpanToSend(
+            name, ContextToSend(trace_id, int(record.span_id, 16), False, states), _parent(record, trace_id, states),
+            resource, kind, scope, _UNSET if record.success else _ERROR, bounded, events, links,
+            our_ns(record.start_time), our_ns(record.end_time),
+            getattr(bounded, "dropped", 0), getattr(events, "dropped", 0), getattr(links, "dropped", 0),
         )  # fmt: skip
+        return cast("ReadableSpan", span)
 
     def _attributes(self, record: SpanEnded) -> Json:
         if isinstance(record, SessionEnd):
@@ -120,30 +158,23 @@ def links_as_json(links: Sequence[Link]) -> list[Json]:
 
 
 def _link(link: Mapping[str, Any]) -> Link:
-    context = _context(
-        int(link["trace_id"], 16), link["span_id"], TraceFlags.SAMPLED, None, is_remote=link["is_remote"]
-    )
+    context = SpanContext(int(link["trace_id"], 16), int(link["span_id"], 16), link["is_remote"], _SAMPLED)
     return Link(context, link["attributes"])
 
 
-def _context(trace_id: int, span_id: str, flags: int, state: str | None, *, is_remote: bool = False) -> SpanContext:
-    states = TraceState.from_header([state]) if state else _NO_STATE
-    return SpanContext(trace_id, int(span_id, 16), is_remote, _FLAGS[flags & 0xFF], states)
-
-
-def _parent(record: ProcessingMetric | SpanEnded, trace_id: int, state: str | None) -> SpanContext | None:
+def _parent(record: ProcessingMetric | SpanEnded, trace_id: int, states: TraceState) -> ContextToSend | None:
     """The parent, if there is one. A session's root is always remote: nobody holds it open."""
     if not record.parent_span_id:
         return None
-    remote = int(record.parent_span_id, 16) == _root_of(trace_id)
+    span_id = int(record.parent_span_id, 16)
+    remote = span_id == _root_of(trace_id)
     if isinstance(record, SpanEnded):
         remote = remote or bool(_given(record.parent_is_remote))
-    return _context(trace_id, record.parent_span_id, record.flags, state, is_remote=remote)
+    return ContextToSend(trace_id, span_id, remote, states)
 
 
 _trace_of = lru_cache(maxsize=1024)(trace_id_of)
 _root_of = lru_cache(maxsize=1024)(root_span_id_of)
-_FLAGS = tuple(map(TraceFlags, range(256)))
 
 
 def _scope_of(record: SpanEnded) -> InstrumentationScope:
