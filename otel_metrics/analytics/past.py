@@ -13,7 +13,7 @@ from otel_metrics.analytics.window import Window
 from otel_metrics.model import names
 from otel_metrics.model.records import Json, ProcessingMetric, SessionEnd, SpanEnded
 
-_SESSIONS_AT_ONCE = 1_000
+_SESSIONS_AT_ONCE = 4_000
 _KEY = "md5_number_lower(session_id || span_id)"
 _TABLES = ("processing_metrics", "spans")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
