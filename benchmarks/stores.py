@@ -3,6 +3,7 @@
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 from otel_metrics.model.identity import new_session_id, record_id
 from otel_metrics.model.records import ProcessingMetric, encode_line
@@ -22,11 +23,25 @@ def settings_in(folder: Path) -> Settings:
     return Settings(database=folder / "metrics.db", log_file=folder / "metrics.jsonl", retention_days=0)
 
 
-def write_stages(settings: Settings, count: int, *, hours: float = 24.0, seed: int = 7) -> None:
-    """Writes `count` stage lines of sessions with eight stages each, spread evenly over the last `hours`."""
+def write_stages(
+    settings: Settings,
+    count: int,
+    *,
+    hours: float = 24.0,
+    seed: int = 7,
+    ago_hours: float = 0.0,
+    resource: dict[str, Any] | None = None,
+) -> None:
+    """Writes `count` stage lines of sessions with eight stages each, spread evenly over the `hours` that end `ago_hours` before now.
+
+    With a `resource` they are lines that are to be sent on by OTLP, as spans of it.
+    """
     chance = random.Random(seed)
-    journal = Journal(StoreLayout(settings.database, settings.log_file), max_bytes=settings.log_max_bytes)
-    now_ns = time.time_ns()
+    journal = Journal(
+        StoreLayout(settings.database, settings.log_file), max_bytes=settings.log_max_bytes,
+        resource=lambda: resource or {}, forwards=resource is not None,
+    )  # fmt: skip
+    now_ns = time.time_ns() - round(ago_hours * 3.6e12)
     sessions = max(1, count // len(STAGES))
     written = 0
     for number in range(sessions + 1):

@@ -8,6 +8,7 @@
     ├── StoreError              1  the store can not do this now
     │   ├── StoreDamaged        3  a file of the store is not what it should be
     │   └── StoreNewer          4  the store was written by a newer program
+    ├── DeliveryError           1  another place does not take what is sent to it
     └── CheckFailed             1  a check looked and found something wrong
 
 Every message says what was found, what was expected and what to do.
@@ -67,6 +68,10 @@ class StoreNewer(StoreError):
     """The store was written by a newer version of the program, which this one must not write to."""
 
     exit_status = 4
+
+
+class DeliveryError(OtelMetricsError):
+    """Another place does not take what is sent to it."""
 
 
 class CheckFailed(OtelMetricsError):

@@ -134,7 +134,8 @@ _HUNDRED_YEARS_H = 876_600.0
 _HOURS_PER_UNIT = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "": 1.0, "d": 24.0}
 
 
-def _hours(value: object) -> float:
+def hours_of(value: object) -> float:
+    """A length of time as hours: a number of them, or text such as 90m, 24h, 7d. `ValueError` for anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value))
     hours = 0.0 if not match or isinstance(value, bool) else float(match[1]) * _HOURS_PER_UNIT[match[2]]
     if not 0 < hours <= _HUNDRED_YEARS_H:
@@ -216,7 +217,7 @@ OPTIONS: tuple[Option, ...] = (
         "the key for the hashes of user, chat and moderator ids; without it a key file beside the database",
     ),
     Option(
-        "session_timeout_hours", "METRICS_SESSION_TIMEOUT", _hours, "a time such as 72h, 90m or 3d (a bare number: hours)",
+        "session_timeout_hours", "METRICS_SESSION_TIMEOUT", hours_of, "a time such as 72h, 90m or 3d (a bare number: hours)",
         "an open session without activity for so long counts as abandoned",
     ),
     Option("timezone", "METRICS_TIMEZONE", _zone, "an IANA time zone name", "for hours and weekdays in answers"),

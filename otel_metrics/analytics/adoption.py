@@ -1,7 +1,7 @@
 """Owns the taking over of segments that another database left beside this one: afterwards each of their rows is there once."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import duckdb
@@ -51,6 +51,29 @@ def drop_known(connection: sqlite3.Connection, layout: StoreLayout) -> int:
     """Deletes from the tables what is in our own segments too: rows of a damaged database may have moved before. Gives how many."""
     adoption = _Adoption(connection, layout, None, Adopted())
     return adoption.drop_known()
+
+
+def known(
+    connection: sqlite3.Connection, layout: StoreLayout, table: str, keys: Collection[str], period: tuple[str, str]
+) -> set[str]:
+    """Which of these keys are in our own segments, in rows of a period."""
+    since, until = period
+    files = [
+        layout.segments_folder / one.name
+        for one in segments.listed(connection)
+        if one.table == table and one.first_time <= until and one.last_time >= since
+    ]
+    if not files or not keys:
+        return set()
+    key, moment = _KEYS[table], TIME_OF[table]
+    with writer_of(connection, layout) as writer:
+        rows = unpacked(next(one for one in MOVING if one.name == table), files)
+        found = writer.worker.execute(
+            f"SELECT {key} FROM ({rows}) WHERE {moment} BETWEEN CAST($since AS TIMESTAMP) AND CAST($until AS TIMESTAMP) "
+            f"AND {key} IN (SELECT unnest($keys))",
+            {"since": since, "until": until, "keys": list(keys)},
+        ).fetchall()
+    return {row[0] for row in found}
 
 
 class _Adoption:

@@ -39,6 +39,10 @@ class ColdStore:
         """Takes over segments of another database."""
         return adoption.adopt(self._connection, self._layout, tombstones)
 
+    def known(self, table: str, keys: Collection[str], since: str, until: str) -> set[str]:
+        """Keys that are in segments already."""
+        return adoption.known(self._connection, self._layout, table, keys, (since, until))
+
     def drop_known(self) -> int:
         """Deletes rows from the tables that are in segments too."""
         return adoption.drop_known(self._connection, self._layout)

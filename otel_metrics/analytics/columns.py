@@ -84,7 +84,7 @@ TABLES: dict[str, Table] = {
                 "metric_id": TEXT, "session_id": TEXT, "user_id": INTEGER, "chat_id": INTEGER, "stage": TEXT,
                 "start_time": TIME, "end_time": TIME, "duration_ms": INTEGER, "success": FLAG, "error_message": TEXT,
                 "metadata": TEXT, "error_type": TEXT, "span_id": TEXT, "parent_span_id": TEXT, "process": TEXT,
-                "attributes": TEXT, "events": TEXT, "flags": INTEGER,
+                "attributes": TEXT, "events": TEXT, "flags": INTEGER, "links": TEXT,
             },
             "end_time",
             facts={
@@ -139,7 +139,8 @@ TABLES: dict[str, Table] = {
                 "record_id": TEXT, "session_id": TEXT, "name": TEXT, "span_kind": TEXT, "start_time": TIME,
                 "end_time": TIME, "duration_ms": INTEGER, "success": FLAG, "error_type": TEXT, "span_id": TEXT,
                 "parent_span_id": TEXT, "scope": TEXT, "process": TEXT, "attributes": TEXT, "events": TEXT,
-                "flags": INTEGER,
+                "flags": INTEGER, "links": TEXT, "trace_id": TEXT, "parent_is_remote": FLAG, "scope_version": TEXT,
+                "trace_state": TEXT, "root": TEXT,
             },
             "end_time",
             facts={

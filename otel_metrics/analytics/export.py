@@ -23,7 +23,7 @@ from otel_metrics.model.times import TimeInput, iso, to_ns
 if TYPE_CHECKING:
     from otel_metrics.analytics.clickhouse.engine import ClickHouseEngine
 
-_JSON_COLUMNS = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource"})
+_JSON_COLUMNS = frozenset({"metadata", "tags", "attributes", "events", "links", "root", "fields", "resource"})
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 _encode = msgspec.json.Encoder().encode
 _SQLITE_KIND = {"BIGINT": "INTEGER", "DOUBLE": "REAL", "BOOLEAN": "BOOLEAN"}

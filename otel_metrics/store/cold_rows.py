@@ -44,6 +44,9 @@ class ColdRows(Protocol):
     def adopt(self, tombstones: Tombstones | None) -> Adopted:
         """Takes over whole segments that another database left beside this one; each row is there once afterwards."""
 
+    def known(self, table: str, keys: Collection[str], since: str, until: str) -> set[str]:
+        """Which of these keys rows of a table have that ended (or, of corrections, were made) between two times, ISO-8601 UTC."""
+
     def drop_known(self) -> int:
         """Deletes rows from the tables that are in segments too; gives how many."""
 

@@ -165,7 +165,7 @@ class Drain:
         try:
             stored = self._transaction(connection, header, offset, len(chunk), batch)
         except REFUSED:  # one line of the chunk: find it by storing each by itself
-            batch = read_one_by_one(connection, lines, self._breath)
+            batch = read_one_by_one(connection, lines, lambda part: Batch(part, self._breath))
             stored = self._transaction(connection, header, offset, len(chunk), batch)
         report.stored += stored
         report.rejected += len(batch.rejected)

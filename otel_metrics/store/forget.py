@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -218,12 +218,14 @@ def _sending_paused(layout: StoreLayout) -> Iterator[OnRewrite]:
 
     It is moved before the log is replaced: killed between the two, lines are sent twice rather than not at all.
     """
-    lock = FileLock(layout.forward_lock)
-    if not lock.acquire(_PATIENCE_S):
-        raise StoreError(
-            f"another process has been sending the log on by OTLP for {_PATIENCE_S:g} s", "that it ends", "run `forget` again"
-        )  # fmt: skip
-    try:
+    with ExitStack() as locks:
+        for path in (layout.forward_lock, layout.replay_lock):
+            lock = FileLock(path)
+            if not lock.acquire(_PATIENCE_S):
+                raise StoreError(
+                    f"another process has been sending spans on by OTLP for {_PATIENCE_S:g} s", "that it ends", "run `forget` again"
+                )  # fmt: skip
+            locks.callback(lock.release)
         cursor = load_cursor(layout)
 
         def move(journal_id: str, positions: Positions) -> None:
@@ -232,8 +234,6 @@ def _sending_paused(layout: StoreLayout) -> Iterator[OnRewrite]:
                 save_cursor(layout, cursor)
 
         yield move
-    finally:
-        lock.release()
 
 
 def _take_in(layout: StoreLayout, hasher: IdHasher, over: list[Path]) -> Drain:

@@ -3,9 +3,12 @@
 import os
 import socket
 import sqlite3
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
 
 from otel_metrics.errors import StoreDamaged, StoreError, StoreNewer
 from otel_metrics.settings import Settings, otel_environment
@@ -64,6 +67,7 @@ def examine(storage: MetricsStorage, settings: Settings) -> list[Check]:
                 _journal(connection, storage.layout),
                 *_interrupted(connection),
                 *_removals(connection),
+                *_imports(connection),
             ]
         checks.append(_records(storage.account()))
     except (StoreDamaged, StoreNewer, StoreError) as error:
@@ -227,6 +231,19 @@ def _removals(connection: sqlite3.Connection) -> list[Check]:
             "SELECT reason, what, sum(count), min(timestamp) FROM removals GROUP BY reason, what ORDER BY reason, what"
         ).fetchall()
     ]  # fmt: skip
+
+
+def _imports(connection: sqlite3.Connection) -> list[Check]:
+    """What came from elsewhere, beside the account of what was recorded here."""
+    files, stored, known = connection.execute("SELECT count(*), sum(stored), sum(known) FROM imports").fetchone()
+    if not files:
+        return []
+    skipped: Counter[str] = Counter()
+    for (told,) in connection.execute("SELECT skipped FROM imports WHERE skipped IS NOT NULL"):
+        skipped += Counter(msgspec.json.decode(told, type=dict[str, int]))
+    left = "".join(f", {count:,} {reason}" for reason, count in sorted(skipped.items()))
+    found = f"{stored:,} records from {files} file{'' if files == 1 else 's'}; {known:,} were here already{left}"
+    return [Check("imported", None, found, figures={"stored": stored, "known": known, "skipped": dict(skipped)})]
 
 
 def _interrupted(connection: sqlite3.Connection) -> list[Check]:

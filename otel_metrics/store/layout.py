@@ -55,6 +55,15 @@ class StoreLayout:
         return self.log_file.with_name(f".{self.log_file.stem}.forward.lock")
 
     @property
+    def replay_lock(self) -> Path:
+        """Held while a batch of stored spans is on its way to another place."""
+        return self.database.with_name(f".{self.database.name}.replay.lock")
+
+    def replay_file(self, target: str) -> Path:
+        """Which stored spans were sent to a target, which is known here by a digest."""
+        return self.database.with_name(f"{self.database.name}.replay-{target}")
+
+    @property
     def notify_lock(self) -> Path:
         """Held by the one process that sends messages about alerts."""
         return self.database.with_name(f".{self.database.name}.notify.lock")

@@ -26,14 +26,13 @@ from otel_metrics.store.lines import writer_of
 from otel_metrics.store.locks import FileLock
 
 SentRecord = ProcessingMetric | SpanEnded
-SentFrom = tuple[SentRecord, dict[str, Any]]
-"""A record, and the OpenTelemetry resource of the process that wrote it."""
+SentFrom = tuple[SentRecord, str]
+"""A record, and the OpenTelemetry resource of the process that wrote it, in JSON."""
 _KINDS = tuple(f'{{"kind":"{kind}"'.encode() for kind in ("stage", "span", "end", "other"))
 _MOST_BYTES = 4 << 20
 _SAMPLED = 1
 _WAIT = ProcessingStage.MODERATION_QUEUE
 _LINE_START = b'{"kind":"'
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @dataclass(slots=True)
@@ -167,12 +166,13 @@ def _record_in(line: bytes) -> SentRecord | None:
 def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord, str]]) -> list[SentFrom]:
     """The records of processes that forward, with their resources, without what was told before: ends of a session, a draft's wait."""
     resources = {
-        process: _decode(resource or b"{}")
+        process: resource or "{}"
         for process, resource in _rows(
             connection, "SELECT process, resource FROM processes WHERE forwards AND process", {one for _, one in lines}
         )
     }
-    ends = {record.record_id for record, _ in lines if isinstance(record, SessionEnd)}
+    told = [record for record, _ in lines if isinstance(record, SessionEnd)]
+    ends = {record.record_id for record in told}
     first = {
         record_id: (process, end_time)
         for record_id, process, end_time in _rows(
@@ -186,11 +186,13 @@ def _of_forwarding(connection: sqlite3.Connection, lines: list[tuple[SentRecord,
             connection, "SELECT metric_id, process, end_time FROM processing_metrics WHERE metric_id", waits
         )
     }
-    over = archived(connection, {record.session_id for record, _ in lines if isinstance(record, SessionEnd)})
+    over = archived(connection, {record.session_id for record in told})
 
     def is_told_before(record: SentRecord, writer: str) -> bool:
         if isinstance(record, ProcessingMetric):
-            key = record.metric_id if record.stage == _WAIT else ""
+            if record.stage != _WAIT:
+                return False
+            key = record.metric_id
         elif not isinstance(record, SessionEnd):
             return False
         elif record.session_id in over:

@@ -23,10 +23,10 @@ def is_of_store(layout: StoreLayout, path: Path) -> bool:
     fixed = [
         *(database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")), log,
         layout.key_file, layout.segments_folder, layout.tombstones_file, layout.drain_lock, layout.rotate_lock, layout.forward_file, layout.forward_lock,
-        layout.notify_lock,
+        layout.notify_lock, layout.replay_lock,
     ]  # fmt: skip
     begun = [
-        database.with_name(f"{database.name}.damaged-"), log.with_name(f"{log.stem}.before."), layout.rejected_file
+        database.with_name(f"{database.name}.damaged-"), layout.replay_file(""), log.with_name(f"{log.stem}.before."), layout.rejected_file
     ]  # fmt: skip
     folder = path.absolute().parent.resolve()
     if any(_folder(one) == folder and one.name == path.name for one in fixed):

@@ -11,7 +11,9 @@ from otel_metrics.store.belongings import SHARED_SESSION
 from otel_metrics.store.database import note_deletions
 from otel_metrics.store.scrub import ID_FIELDS, ROW, Scrubber, is_structure
 
-_WITHOUT_PEOPLE = frozenset({"journal_files", "counters", "segments", "retired_segments", "archived_sessions"})
+_WITHOUT_PEOPLE = frozenset(
+    {"journal_files", "counters", "segments", "retired_segments", "archived_sessions", "imports", "imported_lines"}
+)
 _BLOCK = 500
 
 

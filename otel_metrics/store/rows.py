@@ -47,13 +47,14 @@ class Target:
         return f"INSERT INTO {self.table} ({', '.join(names)}) VALUES {rows} {self.on_conflict}"
 
 
-_JSON = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource", "dropped"})
+_JSON = frozenset({"metadata", "tags", "attributes", "events", "links", "root", "fields", "resource", "dropped"})
 
 STAGES = Target(
     "processing_metrics",
     (
         "metric_id", "session_id", "user_id", "chat_id", "stage", "start_time", "end_time", "duration_ms", "success",
         "error_message", "metadata", "error_type", "span_id", "parent_span_id", "process", "attributes", "events", "flags",
+        "links",
     ),
     "ON CONFLICT (metric_id) DO NOTHING",
 )  # fmt: skip
@@ -72,10 +73,12 @@ SPANS = Target(
     "spans",
     (
         "record_id", "session_id", "name", "span_kind", "start_time", "end_time", "duration_ms", "success",
-        "error_type", "span_id", "parent_span_id", "scope", "process", "attributes", "events", "flags",
+        "error_type", "span_id", "parent_span_id", "scope", "process", "attributes", "events", "flags", "links",
+        "trace_id", "parent_is_remote", "scope_version", "trace_state",
     ),
     "ON CONFLICT (record_id) DO NOTHING",
 )  # fmt: skip
+ROOTS = Target("spans", (*SPANS.columns, "root"), SPANS.on_conflict)
 SESSIONS_BEGUN = Target(
     "sessions",
     ("session_id", "user_id", "chat_id", "started_at", "metadata"),
@@ -169,6 +172,21 @@ def _log_reader() -> Callable[[bytes], Row]:
     return read
 
 
+class _RootFacts(msgspec.Struct):
+    """What the end of a session tells beside its span."""
+
+    user_id: int = 0
+    chat_id: int = 0
+    outcome: str = "delivered"
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+def _root_line() -> Line:
+    """A root span's row holds what its end told: another process may have known more of the session, or less."""
+    span, facts = _line(SessionEnd, SPANS).row_of, msgspec.json.Decoder(_RootFacts).decode
+    return Line(ROOTS, lambda line: (*span(line), msgspec.json.encode(facts(line))))
+
+
 LINES: dict[bytes, Line] = {
     b"process": _line(ProcessBegin, PROCESSES, started_at="timestamp"),
     b"session": _line(SessionBegin, SESSIONS_BEGUN, started_at="timestamp"),
@@ -177,7 +195,7 @@ LINES: dict[bytes, Line] = {
     b"correction": _line(CorrectionMetric, CORRECTIONS),
     b"system": _line(SystemMetric, SYSTEM),
     b"span": _line(SpanEnded, SPANS),
-    b"end": _line(SessionEnd, SESSIONS_ENDED, _line(SessionEnd, SPANS), started_at="start_time", ended_at="end_time"),
+    b"end": _line(SessionEnd, SESSIONS_ENDED, _root_line(), started_at="start_time", ended_at="end_time"),
     b"log": Line(LOGS, _log_reader()),
     b"tally": _line(Tally, TALLIES),
     b"other": Line(None, _line(OtherSpan, SPANS).row_of),
@@ -202,6 +220,7 @@ ORDER = (
     CORRECTIONS,
     SYSTEM,
     SPANS,
+    ROOTS,
     SESSIONS_ENDED,
     LOGS,
     RUNNING,

@@ -9,7 +9,9 @@ from pathlib import Path
 from otel_metrics.store.database import MIGRATIONS, SCHEMA_VERSION, statements
 from otel_metrics.store.telling import is_of_unknown_format
 
-_JSON = frozenset({"metadata", "tags", "attributes", "events", "fields", "resource", "dropped"})
+_JSON = frozenset(
+    {"metadata", "tags", "attributes", "events", "links", "root", "fields", "resource", "dropped", "skipped"}
+)
 _STORED_AS = {
     "TEXT": ("text",), "INTEGER": ("integer",), "BOOLEAN": ("integer",), "REAL": ("real", "integer"),
     "BLOB": ("blob", "text"),

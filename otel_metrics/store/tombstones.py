@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from otel_metrics.store.places import header_or_stand_in
 from otel_metrics.store.scrub import Scrubber
 
 _KIND = "forget"
+Lines = Callable[[], Iterable[bytes]]
 _NUMBER = re.compile(rb'_id":"?(-?[0-9]{1,19})(?![0-9])|(?<![0-9A-Za-z])(?<![0-9]\.)(-?[0-9]{5,19})(?![0-9A-Za-z])')
 
 
@@ -27,6 +28,8 @@ class Tombstone(msgspec.Struct, frozen=True):
 
     hash: str
     until: str
+    sent: tuple[str, ...] = ()
+    """The hashes under which the person's id was sent by OTLP, so that it does not come back from there."""
 
 
 _decode = msgspec.json.Decoder(Tombstone).decode
@@ -35,7 +38,8 @@ _decode = msgspec.json.Decoder(Tombstone).decode
 def bury(layout: StoreLayout, hasher: IdHasher, number: int, now_ns: int) -> None:
     """Writes a tombstone, to the disk. The id itself is written nowhere."""
     layout.prepare()
-    line = msgspec.json.encode(Tombstone(hasher.hash(_KIND, number), iso(now_ns))) + b"\n"
+    sent = tuple(hasher.hash(kind, number) for kind in ("user", "chat", "moderator"))
+    line = msgspec.json.encode(Tombstone(hasher.hash(_KIND, number), iso(now_ns), sent)) + b"\n"
     descriptor = open_private(layout.tombstones_file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(descriptor).st_size
@@ -56,8 +60,11 @@ class Tombstones:
     sessions are theirs.
     """
 
-    def __init__(self, layout: StoreLayout, hasher: IdHasher, until: dict[str, str]) -> None:
+    def __init__(
+        self, layout: StoreLayout, hasher: IdHasher, until: dict[str, str], lines: Lines | None = None
+    ) -> None:
         self._layout = layout
+        self._lines: Lines = lines or self._own_lines
         self._hasher = hasher
         self._until = until
         self._newest = max(until.values(), default="")
@@ -65,20 +72,24 @@ class Tombstones:
         self._erasers: list[tuple[str, Eraser]] | None = None
 
     @classmethod
-    def load(cls, layout: StoreLayout, hasher: IdHasher) -> "Tombstones":
-        """Those of a store; of several for one id the newest counts. Lines that can not be read are passed over."""
+    def load(cls, layout: StoreLayout, hasher: IdHasher, lines: Lines | None = None) -> "Tombstones":
+        """Those of a store; of several for one id the newest counts. Lines that can not be read are passed over.
+
+        `lines` gives the lines that are to be filtered, where these are not the store's own logs.
+        """
         until: dict[str, str] = {}
         try:
-            lines = layout.tombstones_file.read_bytes().split(b"\n")
+            stones = layout.tombstones_file.read_bytes().split(b"\n")
         except FileNotFoundError:
-            lines = []
-        for line in lines:
+            stones = []
+        for line in stones:
             try:
                 stone = _decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
-            until[stone.hash] = max(stone.until, until.get(stone.hash, ""))
-        return cls(layout, hasher, until)
+            for one in (stone.hash, *stone.sent):
+                until[one] = max(stone.until, until.get(one, ""))
+        return cls(layout, hasher, until, lines)
 
     def __bool__(self) -> bool:
         return bool(self._until)
@@ -86,6 +97,10 @@ class Tombstones:
     def until_of(self, number: int) -> str:
         """Until when the person of an id is forgotten (ISO-8601 UTC); empty for everybody else."""
         return self._until_of(number)
+
+    def until_of_hash(self, sent: str) -> str:
+        """The same of an id as it was sent by OTLP, with this store's key."""
+        return self._until.get(sent, "")
 
     def applies_to(self, header: FileBegin) -> bool:
         """Whether a log file may hold forgotten people: it began before the newest tombstone."""
@@ -139,7 +154,7 @@ class Tombstones:
     def _look_up(self, number: int) -> str:
         return self._until.get(self._hasher.hash(_KIND, number), "") if number else ""
 
-    def _lines(self) -> Iterator[bytes]:
+    def _own_lines(self) -> Iterator[bytes]:
         for path in self._layout.journal_files():
             try:
                 file = path.open("rb")

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, SpanContext, StatusCode
 
 from otel_metrics.model import names, pending
+from otel_metrics.model.attributes import without_texts
 from otel_metrics.model.identity import record_id, session_start_ns, trace_id_of
 from otel_metrics.model.losses import Losses
 from otel_metrics.model.records import Json, OtherSpan, ProcessingMetric, SessionEnd, SpanEnded, StageBegin
@@ -169,13 +170,7 @@ class StoreSpanExporter(SpanExporter):
 
     def _allowed(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         """Attributes without the texts of model calls: who has them captured for a backend need not want them here."""
-        if self._keeps_texts or not any(key.startswith("gen_ai.") for key in attributes):
-            return attributes
-        return {
-            key: value
-            for key, value in attributes.items()
-            if not key.startswith(names.GEN_AI_TEXTS) or key in names.GEN_AI_NO_TEXTS
-        }
+        return attributes if self._keeps_texts else without_texts(attributes)
 
     def _events(self, events: Sequence[Event]) -> list[Json]:
         return [

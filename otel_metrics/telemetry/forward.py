@@ -5,32 +5,27 @@ process. The official exporter sends, with its own retries.
 """
 
 import logging
-import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import msgspec
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from otel_metrics.background import Background
 from otel_metrics.errors import StoreError
 from otel_metrics.model.identity import IdHasher
-from otel_metrics.model.records import Json
-from otel_metrics.store.forks import GATE
-from otel_metrics.telemetry.readable import Readable
+from otel_metrics.telemetry.readable import Readable, resource_of
+from otel_metrics.telemetry.sending import Sender
 
 if TYPE_CHECKING:
     from otel_metrics.store.outbox import Outbox, Taking
 
 _logger = logging.getLogger(__name__)
 _EVERY_S = 1.0
-_MOST_SPANS = 512
-_PAUSE_S = 0.01
+_MOST_SPANS = 2048
+_PAUSE_S = 0.002
 """Between two batches, so that catching up after an outage leaves the bot its processor."""
 _LONGEST_BACKOFF_S = 30.0
 
@@ -41,7 +36,7 @@ class Forwarder:
     def __init__(self, outbox: "Outbox", make_exporter: Callable[[], SpanExporter], hasher: IdHasher) -> None:
         self._outbox = outbox
         self._make_exporter = make_exporter
-        self._exporter: SpanExporter | None = None
+        self._sender = Sender(make_exporter)
         self._readable = Readable(hasher)
         self._failures = 0
         self._not_before = 0.0
@@ -49,7 +44,7 @@ class Forwarder:
         self._pass_over = threading.Condition()
         self._passes = 0
         self._all_sent = False
-        self._resource = lru_cache(maxsize=256)(_resource_of)
+        self._resource = lru_cache(maxsize=256)(resource_of)
         self._background = Background(self.run, _EVERY_S, "forward")
 
     def start(self) -> None:
@@ -84,8 +79,7 @@ class Forwarder:
         if not self._failures and timeout_s > 0:
             self.flush(timeout_s)
         self._ending = True
-        if self._exporter is not None:
-            self._exporter.shutdown()
+        self._sender.close()
         self._background.stop(0.5)
 
     def run(self) -> None:
@@ -118,12 +112,9 @@ class Forwarder:
                 taking.prepare(unsent, time.time_ns())
                 taking.keep()
             return unsent.is_end
-        spans = [
-            self._readable.span(record, self._resource(msgspec.json.encode(resource)))
-            for record, resource in unsent.records
-        ]
+        spans = [self._readable.span(record, self._resource(resource)) for record, resource in unsent.records]
         taking.prepare(unsent, time.time_ns())
-        refused = self._deliver(spans)
+        refused = self._sender.deliver(spans)
         if refused is None:
             self._failed()
             taking.note_failure(time.time_ns())
@@ -132,44 +123,6 @@ class Forwarder:
         taking.keep(refused)
         return unsent.is_end
 
-    def _deliver(self, spans: Sequence[ReadableSpan]) -> int | None:
-        """How many of the spans were refused for good; None when the other side takes nothing at all now.
-
-        The exporter does not tell a collector that is down from one that refuses a single bad span. So when a batch
-        fails, two spans of it are tried alone: if neither passes, it is an outage; else the bad ones are searched by
-        halves.
-        """
-        if not spans or self._export(spans):
-            return 0
-        if self._ending or len(spans) == 1:
-            return None
-        passed = next((one for one in random.sample(range(len(spans)), 2) if self._export([spans[one]])), None)
-        if passed is None:
-            return None
-        rest = [span for number, span in enumerate(spans) if number != passed]
-        return self._search(rest)
-
-    def _search(self, spans: Sequence[ReadableSpan]) -> int:
-        """Sends what can be sent, by halves; gives how many can not."""
-        if not spans or self._export(spans):
-            return 0
-        if len(spans) == 1:
-            _logger.warning("OTLP: the collector refused span %s, it is left out", spans[0].name)
-            return 1
-        half = len(spans) // 2
-        return self._search(spans[:half]) + self._search(spans[half:])
-
-    def _export(self, spans: Sequence[ReadableSpan]) -> bool:
-        if self._exporter is None:
-            with GATE.loading():
-                self._exporter = self._make_exporter()
-        return self._exporter.export(spans) is SpanExportResult.SUCCESS
-
     def _failed(self) -> None:
         self._failures += 1
         self._not_before = time.monotonic() + min(2.0**self._failures, _LONGEST_BACKOFF_S)
-
-
-def _resource_of(encoded: bytes) -> Resource:
-    attributes: Json = msgspec.json.decode(encoded)
-    return Resource(attributes)

@@ -23,6 +23,17 @@ def span_exporter() -> "Callable[[], SpanExporter] | None":
     return _http_spans if protocol == "http" else _grpc_spans
 
 
+def span_exporter_to(endpoint: str, protocol: str) -> "SpanExporter":
+    """The exporter to one place; `protocol` is `grpc` or `http`. The standard variables give it all the rest: headers, certificates, timeouts."""
+    if protocol == "http":
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpanExporter
+
+        return HttpSpanExporter(endpoint=endpoint, session=_session())
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+
+    return GrpcSpanExporter(endpoint=endpoint)
+
+
 def metric_exporter() -> "MetricExporter | None":
     """The exporter of metrics; None where OTLP is not asked for."""
     protocol = _protocol("METRICS")

@@ -19,6 +19,7 @@ class Received:
         self.traces: list[Any] = []
         self.metrics: list[Any] = []
         self.raw = b""
+        self.headers: dict[str, str] = {}
 
     def take(self, request: Any, kind: str) -> None:
         """Keeps one request."""
@@ -97,6 +98,7 @@ class HttpReceiver(Received):
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                receiver.headers = dict(self.headers)
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 encoding = self.headers.get("Content-Encoding", "")
                 body = (

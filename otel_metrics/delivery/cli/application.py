@@ -9,6 +9,7 @@ from otel_metrics.delivery.cli import asking, begin, privacy, upkeep
 from otel_metrics.delivery.cli.alert_watch import watch
 from otel_metrics.delivery.cli.alerts import alerts_app
 from otel_metrics.delivery.cli.clickhouse import clickhouse
+from otel_metrics.delivery.cli.importing import import_files
 from otel_metrics.delivery.cli.questions.capacity import capacity
 from otel_metrics.delivery.cli.questions.corrections import corrections
 from otel_metrics.delivery.cli.questions.cost import cost
@@ -19,6 +20,7 @@ from otel_metrics.delivery.cli.questions.safe_to_send import safe_to_send
 from otel_metrics.delivery.cli.questions.stages import stages
 from otel_metrics.delivery.cli.questions.system import system
 from otel_metrics.delivery.cli.questions.users import users
+from otel_metrics.delivery.cli.replaying import replay
 from otel_metrics.delivery.cli.serving import serve
 
 app = typer.Typer(
@@ -63,6 +65,7 @@ for panel, commands in {
     "Take out and keep": (
         upkeep.export,
         preferences,
+        replay,
         privacy.backup,
         upkeep.compact,
         upkeep.prune,
@@ -73,4 +76,5 @@ for panel, commands in {
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.command("import", rich_help_panel="Take out and keep")(import_files)
 app.add_typer(alerts_app, name="alerts", rich_help_panel="Ask")
