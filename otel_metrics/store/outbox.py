@@ -33,6 +33,7 @@ _MOST_BYTES = 4 << 20
 _SAMPLED = 1
 _WAIT = ProcessingStage.MODERATION_QUEUE
 _LINE_START = b'{"kind":"'
+_metadata = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @dataclass(slots=True)
@@ -219,7 +220,7 @@ def _tell_beginnings(connection: sqlite3.Connection, ends: list[SessionEnd]) -> 
         if record.session_id in told:
             user, chat, metadata = told[record.session_id]
             record.user_id, record.chat_id = user or 0, chat or 0
-            record.metadata = {**_decode(metadata or b"{}"), **record.metadata}
+            record.metadata = {**_metadata(metadata or b"{}"), **record.metadata}
 
 
 def _rows(connection: sqlite3.Connection, select: str, keys: set[str]) -> list[tuple[Any, ...]]:

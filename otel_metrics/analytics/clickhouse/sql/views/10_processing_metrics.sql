@@ -11,6 +11,7 @@ SELECT
     )) AS metadata, nullif(SpanAttributes['error.type'], '') AS error_type, SpanId AS span_id,
     ParentSpanId AS parent_span_id, NULL::Nullable(String) AS process, attributes_of(SpanAttributes) AS attributes,
     events_of(Events.Timestamp, Events.Name, Events.Attributes) AS events, NULL::Nullable(Int64) AS flags,
+    links_of(Links.TraceId, Links.SpanId, Links.Attributes) AS links,
     model, provider, prompt_version, intent, platform, input_tokens, output_tokens, total_tokens, cost, currency, input_length,
     output_length, moderator_id, decision, text_hash, speech_seconds
 FROM otel_traces FINAL
