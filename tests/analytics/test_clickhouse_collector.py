@@ -13,7 +13,9 @@ import pytest
 from support.clickhouse import insert
 from support.recorded import NOW_NS, record
 
-pytest.importorskip("chdb", reason="ClickHouse in the process (chdb) is not installed: pip install 'otel_metrics[clickhouse-tests]'")
+pytest.importorskip(
+    "chdb", reason="ClickHouse in the process (chdb) is not installed: pip install 'otel_metrics[clickhouse-tests]'"
+)
 from support.clickhouse_server import ClickHouseServer
 
 from otel_metrics.analytics.answers import Answers
@@ -33,7 +35,10 @@ def found_collector() -> str:
     found = shutil.which("otelcol-otel-metrics") or (str(built) if built.exists() else None)
     if found is None:
         pytest.skip("otelcol-otel-metrics is neither on PATH nor in .cache/collector: sh collector-config/build.sh")
-    if "clickhouseexporter" not in subprocess.run([found, "components"], capture_output=True, text=True, check=True).stdout:
+    if (
+        "clickhouseexporter"
+        not in subprocess.run([found, "components"], capture_output=True, text=True, check=True).stdout
+    ):
         pytest.skip("this otelcol-otel-metrics was built without the clickhouse exporter: sh collector-config/build.sh")
     return found
 
@@ -63,7 +68,9 @@ def test_rows_arrive_through_the_real_collector(tmp_path: Path, monkeypatch: pyt
     settings, requests = record(tmp_path, monkeypatch, sessions=40)
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"):
         monkeypatch.delenv(name)
-    spans = sum(len(scope.spans) for one in requests for resource in one.resource_spans for scope in resource.scope_spans)
+    spans = sum(
+        len(scope.spans) for one in requests for resource in one.resource_spans for scope in resource.scope_spans
+    )
     with ClickHouseServer() as server:
         server.query("CREATE DATABASE direct")
         for url in (server.url, server.url.replace("/default", "/direct")):
@@ -78,19 +85,30 @@ def test_rows_arrive_through_the_real_collector(tmp_path: Path, monkeypatch: pyt
             assert server.wait_for("SELECT count() FROM default.otel_traces", str(spans), 30)
         insert(server, requests, "direct.otel_traces")
         for table, order in (("otel_traces", "SpanId"), ("hitl_corrections", "correction_id")):
-            rows = [server.query(f"SELECT * FROM {name}.{table} ORDER BY {order} FORMAT JSONEachRow") for name in ("default", "direct")]
+            rows = [
+                server.query(f"SELECT * FROM {name}.{table} ORDER BY {order} FORMAT JSONEachRow")
+                for name in ("default", "direct")
+            ]
             assert rows[0] == rows[1]
             assert rows[0]
-        local, asked = (_figures(Settings(settings.database, settings.log_file, backend=one)) for one in (None, server.url))
+        local, asked = (
+            _figures(Settings(settings.database, settings.log_file, backend=one)) for one in (None, server.url)
+        )
     assert set(asked["corrections"]["by_admin"]) != set(local["corrections"]["by_admin"])  # ids are keyed hashes there
     for document in (local, asked):
-        document["corrections"]["by_admin"] = sorted(one["total_corrections"] for one in document["corrections"]["by_admin"].values())
+        document["corrections"]["by_admin"] = sorted(
+            one["total_corrections"] for one in document["corrections"]["by_admin"].values()
+        )
     assert asked == local
 
 
 def _figures(settings: Settings) -> dict[str, dict[str, dict[str, object]]]:
     """The four sections of the contract, rounded."""
-    answers = Answers(MetricsStorage(StoreLayout(settings.database, settings.log_file), settings), settings, SteppedClock(NOW_NS / 1e9))
+    answers = Answers(
+        MetricsStorage(StoreLayout(settings.database, settings.log_file), settings),
+        settings,
+        SteppedClock(NOW_NS / 1e9),
+    )
     try:
         return _rounded(answers.figures(24))
     finally:

@@ -191,4 +191,7 @@ def _first_line(error: Exception) -> str:
 
 def _reads(query: str) -> bool:
     """Whether a statement begins as one that reads; the server's own `readonly` sees to the rest."""
-    return re.match(r"(?is)(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|from|show|describe|desc|explain)\b", query) is not None
+    return (
+        re.match(r"(?is)(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(select|with|from|show|describe|desc|explain)\b", query)
+        is not None
+    )

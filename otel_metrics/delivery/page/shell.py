@@ -1,7 +1,5 @@
 """Owns what surrounds every view: navigation, time ranges, the switch between dark and light, the way to the content."""
 
-from pathlib import Path
-
 from otel_metrics.delivery.page.markup import Markup, join, tag
 from otel_metrics.delivery.page.place import RANGES, VIEWS, Place
 
