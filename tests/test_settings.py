@@ -76,7 +76,16 @@ BAD: dict[str, list[Any]] = {
     "rules": ["", "/"],
     "trace_url": ["", "http://localhost:16686/", "javascript:{trace_id}", 'http://x/{trace_id}"onclick=', 5],
     "page_token": ["", "short", "a token with spaces in it", "a;token;that;ends;a;cookie"],
-    "backend": ["", "clickhouse", "clickhouse://", "http://host:8123", "clickhouse://host:0", "clickhouse://host:http", "clickhouse://host?x=1", 5],
+    "backend": [
+        "",
+        "clickhouse",
+        "clickhouse://",
+        "http://host:8123",
+        "clickhouse://host:0",
+        "clickhouse://host:http",
+        "clickhouse://host?x=1",
+        5,
+    ],
 }
 VARIABLES = {option.field: option.variable for option in OPTIONS}
 assert set(GOOD) == set(BAD) == set(VARIABLES) == {field.name for field in fields(Settings)}

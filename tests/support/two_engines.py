@@ -92,7 +92,9 @@ _ONLY_LOCAL = {"admin_user_id", "moderator_id"}
 
 
 def _value(name: str, value: Any) -> Any:
-    """A value with JSON decoded to what OTLP keeps of it: texts."""
+    """A value with JSON decoded to what OTLP keeps of it: texts; a struct of DuckDB as the tuple that ClickHouse gives."""
+    if isinstance(value, list):
+        return [tuple(one.values()) if isinstance(one, dict) else one for one in value]
     if name in _JSON and isinstance(value, str):
         return {key: _text(one) for key, one in json.loads(value).items() if key not in _ONLY_LOCAL}
     return value
