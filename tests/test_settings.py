@@ -43,6 +43,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "rules": ("my.rules.toml", Path("my.rules.toml")),
     "trace_url": (" http://localhost:16686/trace/{trace_id} ", "http://localhost:16686/trace/{trace_id}"),
     "page_token": ("a-token-of-mine-that-is-long", "a-token-of-mine-that-is-long"),
+    "backend": (" clickhouse://me:word@host:8123/bots ", "clickhouse://me:word@host:8123/bots"),
 }
 BAD: dict[str, list[Any]] = {
     "database": ["", "  ", "/", 5, b"m.db", "a\0b", "a" * 5000],
@@ -75,6 +76,16 @@ BAD: dict[str, list[Any]] = {
     "rules": ["", "/"],
     "trace_url": ["", "http://localhost:16686/", "javascript:{trace_id}", 'http://x/{trace_id}"onclick=', 5],
     "page_token": ["", "short", "a token with spaces in it", "a;token;that;ends;a;cookie"],
+    "backend": [
+        "",
+        "clickhouse",
+        "clickhouse://",
+        "http://host:8123",
+        "clickhouse://host:0",
+        "clickhouse://host:http",
+        "clickhouse://host?x=1",
+        5,
+    ],
 }
 VARIABLES = {option.field: option.variable for option in OPTIONS}
 assert set(GOOD) == set(BAD) == set(VARIABLES) == {field.name for field in fields(Settings)}
@@ -105,7 +116,7 @@ def test_configure_refuses_a_bad_value(name: str, value: Any) -> None:
     assert name in message
     assert "expected" in message
     assert VARIABLES[name] in message
-    assert (repr(value) in message) is (name not in {"id_key", "page_token"})
+    assert (repr(value) in message) is (name not in {"backend", "id_key", "page_token"})
     assert isinstance(caught.value, ValueError)
 
 

@@ -23,7 +23,7 @@ def open_store(database: str | os.PathLike[str] | None = None) -> OpenStore:
     """Opens the store of a database, or that of `METRICS_DATABASE`; its log is the .jsonl beside it, as for the commands."""
     settings = settings_for(None if database is None else Path(database))
     storage = storage_of(settings)
-    if not is_there(storage):
+    if settings.backend is None and not is_there(storage):
         raise SettingError(
             f"no store at {settings.database.absolute()}", "a database of otel_metrics",
             'name it: open_store("path/to/metrics.db"); `otel-metrics demo` makes one to look at',

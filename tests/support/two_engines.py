@@ -69,17 +69,19 @@ def differences(one: Rows, other: Rows) -> list[tuple[Any, Any]]:
     if other.rows and one.columns != other.columns:
         return [(one.columns, other.columns)]
     pairs = itertools.zip_longest(_rows(one), _rows(other))
-    return [pair for pair in pairs if not _alike(*pair)][:3]
+    return [pair for pair in pairs if not alike(*pair)][:3]
 
 
 def _rows(found: Rows) -> list[tuple[Any, ...]]:
     return [tuple(_value(name, value) for name, value in zip(found.columns, row, strict=True)) for row in found.rows]
 
 
-def _alike(one: Any, other: Any) -> bool:
+def alike(one: Any, other: Any) -> bool:
     """Whether two values are the same to nine digits: sums of floats depend on their order."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(value, other[key]) for key, value in one.items())
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_alike, one, other))
+        return len(one) == len(other) and all(map(alike, one, other))
     if isinstance(one, int | float) and isinstance(other, int | float):
         return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
     return bool(one == other)
@@ -90,7 +92,9 @@ _ONLY_LOCAL = {"admin_user_id", "moderator_id"}
 
 
 def _value(name: str, value: Any) -> Any:
-    """A value with JSON decoded to what OTLP keeps of it: texts."""
+    """A value with JSON decoded to what OTLP keeps of it: texts; a struct of DuckDB as the tuple that ClickHouse gives."""
+    if isinstance(value, list):
+        return [tuple(one.values()) if isinstance(one, dict) else one for one in value]
     if name in _JSON and isinstance(value, str):
         return {key: _text(one) for key, one in json.loads(value).items() if key not in _ONLY_LOCAL}
     return value

@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -82,7 +83,8 @@ class ClickHouseEngine:
         """Writes the rows of a statement to a file, as the server makes it."""
         text, bound = said(statement, parameters)
         with self._mutex, self._in_our_words(), path.open("wb") as file:
-            file.write(self._client().raw_query(text, bound, SETTINGS, fmt="Parquet"))
+            stream: Any = self._client().raw_stream(text, bound, SETTINGS, fmt="Parquet")
+            shutil.copyfileobj(stream, file)
 
     def account(self) -> Account | None:
         """Nothing: which records were ever emitted is known where they were written."""

@@ -18,11 +18,17 @@ def rows(engine: Asking, query: str, **parameters: Any) -> list[Record]:
     return engine.run(QUERIES[query], parameters).as_dicts()
 
 
-def listed(found: Sequence[Sequence[Any]] | None, *names: str) -> list[Record]:
-    """The tuples of a list in an answer as records, none where there is no list. Of a name with a minus the value was negated to be sorted."""
+def listed(found: Sequence[Any] | None, *names: str) -> list[Record]:
+    """The tuples of a list in an answer (structs of DuckDB) as records, none where there is no list.
+
+    Of a name with a minus the value was negated to be sorted.
+    """
     keys = [(name.removeprefix("-"), name.startswith("-")) for name in names]
     return [
-        {key: -value if is_negated else value for (key, is_negated), value in zip(keys, one, strict=True)}
+        {
+            key: -value if is_negated else value
+            for (key, is_negated), value in zip(keys, one.values() if isinstance(one, dict) else one, strict=True)
+        }
         for one in found or ()
     ]
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from otel_metrics.analytics.asking import Asking
-from otel_metrics.analytics.questions.document import Document, Record, row, rows
+from otel_metrics.analytics.questions.document import Document, Record, listed, row, rows
 from otel_metrics.analytics.questions.saying import said_count, said_ms, said_percent
 from otel_metrics.analytics.window import Window, aware
 from otel_metrics.errors import QueryError
@@ -95,7 +95,7 @@ def _times(found: Record) -> Record:
 
 def _parts(ends: Record, order: list[str]) -> list[Record]:
     """What each stage, and the time between them, has of the end-to-end time; in the order of a session."""
-    parts: dict[str, float] = {stage: -negated_ms for negated_ms, stage in ends["owned"] or ()}
+    parts: dict[str, float] = {one["stage"]: one["ms"] for one in listed(ends["owned"], "-ms", "stage")}
     if not parts:
         return []
     total_ms = ends["total_ms"]
@@ -115,7 +115,7 @@ def _parts(ends: Record, order: list[str]) -> list[Record]:
 def _end_to_end(ends: Record, improvement_percent: float) -> Record:
     """The figures of whole sessions: how long, which share of it waits, and the bottleneck."""
     total_ms, sessions = ends["total_ms"] or 0.0, ends["sessions"]
-    parts: dict[str, float] = {stage: -negated_ms for negated_ms, stage in ends["owned"] or ()}
+    parts: dict[str, float] = {one["stage"]: one["ms"] for one in listed(ends["owned"], "-ms", "stage")}
     between_ms = max(0.0, total_ms - sum(parts.values()))
     waiting_ms = parts.get(_WAITING, 0.0)
     p50_ms, p95_ms = ends["quantiles_ms"] or (None, None)
@@ -142,7 +142,7 @@ def _end_to_end(ends: Record, improvement_percent: float) -> Record:
 
 def _absent(stage: str | None, in_all: list[Record], ends: Record, order: list[str]) -> list[str]:
     """What there is to say where a stage was asked for that the window does not have."""
-    present = {stage for _, stage in ends["owned"] or ()}
+    present = {one["stage"] for one in listed(ends["owned"], "-ms", "stage")}
     if stage is None or in_all or not present:
         return []
     named = sorted(present, key=lambda name: (order.index(name) if name in order else len(order), name))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from otel_metrics.analytics.asking import Asking
-from otel_metrics.analytics.questions.document import Document, Record, row, rows
+from otel_metrics.analytics.questions.document import Document, Record, listed, row, rows
 from otel_metrics.analytics.questions.saying import said_count, said_percent
 from otel_metrics.analytics.questions.unknown import known, said
 from otel_metrics.analytics.window import Window, aware
@@ -92,7 +92,9 @@ def _queue(engine: Asking, window: Window, settings: Settings, shift_us: int) ->
     found = row(
         engine, "system_queue", **window.parameters(), shift_us=shift_us, waiting=[one["waiting_since"] for one in waiting]
     )  # fmt: skip
-    changes: dict[datetime, int] = dict(found["changes"] or ())
+    changes: dict[datetime, int] = {
+        one["moment"]: one["change"] for one in listed(found["changes"], "moment", "change")
+    }
     by_hour, length = [], 0
     moment = min(changes, default=window.until)
     while moment <= window.until and changes:

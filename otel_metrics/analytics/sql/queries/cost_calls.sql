@@ -9,7 +9,7 @@
 --   day, money, session_id, reason (why there is no price), calls, priced_calls, foreign_calls (in another currency),
 --   unpriced_calls, calls_without_tokens, input_tokens, output_tokens, total_tokens, known_cost, least_cost, most_cost,
 --   own_cost (in the group's own currency).
-WITH RECURSIVE rates AS (
+WITH rates AS (
     SELECT
         texts($rate_model)[i] AS model, texts($rate_provider)[i] AS provider, moments($rate_since)[i] AS since, moments($rate_until)[i] AS until,
         wholes($rate_over)[i] AS over_tokens, wholes($rate_up_to)[i] AS up_to, reals($rate_request)[i] AS request,
@@ -24,15 +24,7 @@ model_spans AS (
     WHERE end_time > $reach AND end_time <= $until
         AND ((model IS NOT NULL AND success) OR input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL)
 ),
-climb AS (
-    SELECT span_id AS origin, parent_span_id AS above, bears, 0::INTEGER AS depth FROM model_spans
-    UNION ALL
-    SELECT c.origin, s.parent_span_id, c.bears, (c.depth + 1)::INTEGER
-    FROM climb AS c
-    JOIN (SELECT span_id, parent_span_id FROM spans WHERE end_time > $reach) AS s ON s.span_id = c.above
-    WHERE c.depth < 100
-),
-topped AS (SELECT above, bool_or(bears) AS bears FROM climb WHERE above <> '' GROUP BY above),
+topped AS (SELECT above, bool_or(bears) AS bears FROM drawn_climb WHERE above <> '' GROUP BY above),
 stages AS MATERIALIZED (
     SELECT
         session_id, span_id, stage, start_time, end_time > $since AND end_time <= $until AS is_inside, model, provider, prompt_version,
@@ -46,10 +38,10 @@ bearers AS (
     SELECT span_id FROM (SELECT span_id FROM stages WHERE bears UNION ALL SELECT span_id FROM model_spans WHERE bears)
     ANTI JOIN (SELECT above AS span_id FROM topped WHERE bears) USING (span_id)
 ),
-covered AS (SELECT DISTINCT c.origin FROM climb AS c JOIN bearers AS b ON b.span_id = c.above WHERE NOT c.bears),
+covered AS (SELECT DISTINCT c.origin FROM drawn_climb AS c JOIN bearers AS b ON b.span_id = c.above WHERE NOT c.bears),
 placed AS (
     SELECT c.origin, any_value(s.stage) AS stage, any_value(s.model) AS model, any_value(s.provider) AS provider, any_value(s.prompt_version) AS prompt_version
-    FROM climb AS c
+    FROM drawn_climb AS c
     JOIN (
         SELECT span_id, stage, model, provider, prompt_version FROM processing_metrics WHERE end_time > $since
         UNION ALL

@@ -36,7 +36,6 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     start_time DateTime64(6, 'UTC') MATERIALIZED Timestamp CODEC(Delta, ZSTD(1)),
     end_time DateTime64(6, 'UTC') MATERIALIZED fromUnixTimestamp64Nano(toUnixTimestamp64Nano(Timestamp) + toInt64(Duration), 'UTC') CODEC(Delta, ZSTD(1)),
     session_id String MATERIALIZED SpanAttributes['session.id'] CODEC(ZSTD(1)),
-    began_at Nullable(DateTime64(6, 'UTC')) MATERIALIZED session_began(session_id) CODEC(ZSTD(1)),
     stage LowCardinality(String) MATERIALIZED SpanAttributes['hitl.stage.name'],
     success Bool MATERIALIZED StatusCode <> 'Error',
     user_id Int64 MATERIALIZED hash_number(SpanAttributes['user.hash']) CODEC(ZSTD(1)),
@@ -45,8 +44,7 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     {facts},
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_session_id session_id TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_session_order session_id TYPE minmax GRANULARITY 1,
-    INDEX idx_began_at began_at TYPE minmax GRANULARITY 1
+    INDEX idx_session_order session_id TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree
 PARTITION BY toDate(Timestamp)
 ORDER BY (kind, end_time, TraceId, SpanId)

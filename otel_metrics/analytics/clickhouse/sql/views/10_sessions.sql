@@ -4,24 +4,6 @@
 -- Returns: the columns of the table; ids are the keyed hashes as numbers.
 CREATE OR REPLACE VIEW sessions AS
 SELECT
-    session_id, user_id, chat_id, assumeNotNull(began_at) AS started_at, ended_at, outcome, metadata, platform, intent, language, prompt_version
-FROM (
-    SELECT
-        session_id, began_at, max(user_id) AS user_id, max(chat_id) AS chat_id,
-        maxOrNullIf(end_time, kind = 'root') AS ended_at, anyOrNullIf(SpanAttributes['hitl.session.outcome'], kind = 'root') AS outcome,
-        anyOrNullIf(metadata_of(SpanAttributes), kind = 'root') AS metadata, anyIf(otel_traces.platform, kind = 'root') AS platform,
-        anyIf(otel_traces.intent, kind = 'root') AS intent, anyIf(otel_traces.language, kind = 'root') AS language,
-        anyIf(otel_traces.prompt_version, kind = 'root') AS prompt_version
-    FROM otel_traces FINAL
-    WHERE kind IN ('root', 'stage') AND began_at IS NOT NULL
-    GROUP BY session_id, began_at
-)
-UNION ALL
-SELECT
-    session_id, max(user_id), max(chat_id), min(start_time) AS started_at,
-    maxOrNullIf(end_time, kind = 'root'), anyOrNullIf(SpanAttributes['hitl.session.outcome'], kind = 'root'),
-    anyOrNullIf(metadata_of(SpanAttributes), kind = 'root'), anyIf(otel_traces.platform, kind = 'root'), anyIf(otel_traces.intent, kind = 'root'),
-    anyIf(otel_traces.language, kind = 'root'), anyIf(otel_traces.prompt_version, kind = 'root')
-FROM otel_traces FINAL
-WHERE kind IN ('root', 'stage') AND began_at IS NULL
-GROUP BY session_id;
+    session_id, user_id, chat_id, ifNull(session_began(session_id), first_start) AS started_at, ended_at, outcome, metadata,
+    platform, intent, language, prompt_version
+FROM hitl_sessions FINAL;
