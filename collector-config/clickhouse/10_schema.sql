@@ -31,6 +31,12 @@ CREATE OR REPLACE FUNCTION hash_number AS (hash) -> if(length(hash) = 16, toInt6
 -- Parameters: text. Returns: Int64.
 CREATE OR REPLACE FUNCTION in_ms AS (text) -> toInt64(round(toFloat64OrNull(text) * 1000));
 
+-- What: a span's links as JSON. Parameters: traces, spans, attributes (Arrays). Returns: String; NULL for none.
+CREATE OR REPLACE FUNCTION links_of AS (traces, spans, attributes) -> if(empty(traces), NULL, concat('[', arrayStringConcat(arrayMap(
+    (t, s, a) -> concat('{"trace_id":', toJSONString(t), ',"span_id":', toJSONString(s), ',"attributes":', toJSONString(a), '}'),
+    traces, spans, attributes
+), ','), ']'));
+
 -- What: a user's own metadata out of a span's attributes, as JSON of texts.
 -- Parameters: attributes (Map). Returns: String.
 CREATE OR REPLACE FUNCTION metadata_of AS (attributes) -> toJSONString(
@@ -227,7 +233,6 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     start_time DateTime64(6, 'UTC') MATERIALIZED Timestamp CODEC(Delta, ZSTD(1)),
     end_time DateTime64(6, 'UTC') MATERIALIZED fromUnixTimestamp64Nano(toUnixTimestamp64Nano(Timestamp) + toInt64(Duration), 'UTC') CODEC(Delta, ZSTD(1)),
     session_id String MATERIALIZED SpanAttributes['session.id'] CODEC(ZSTD(1)),
-    began_at Nullable(DateTime64(6, 'UTC')) MATERIALIZED session_began(session_id) CODEC(ZSTD(1)),
     stage LowCardinality(String) MATERIALIZED SpanAttributes['hitl.stage.name'],
     success Bool MATERIALIZED StatusCode <> 'Error',
     user_id Int64 MATERIALIZED hash_number(SpanAttributes['user.hash']) CODEC(ZSTD(1)),
@@ -251,8 +256,7 @@ CREATE TABLE IF NOT EXISTS otel_traces (
     speech_seconds Nullable(Float64) MATERIALIZED coalesce(toFloat64OrNull(SpanAttributes['hitl.metadata.speech_seconds']), toFloat64OrNull(SpanAttributes['hitl.metadata.voice_seconds']), toFloat64OrNull(SpanAttributes['hitl.metadata.audio_seconds'])) CODEC(ZSTD(1)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_session_id session_id TYPE bloom_filter(0.001) GRANULARITY 1,
-    INDEX idx_session_order session_id TYPE minmax GRANULARITY 1,
-    INDEX idx_began_at began_at TYPE minmax GRANULARITY 1
+    INDEX idx_session_order session_id TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree
 PARTITION BY toDate(Timestamp)
 ORDER BY (kind, end_time, TraceId, SpanId)
@@ -292,12 +296,44 @@ ORDER BY (timestamp, correction_id)
 TTL toDateTime(timestamp) + toIntervalSecond(2592000)
 SETTINGS ttl_only_drop_parts = 1;
 
+-- What: one row for each session, put together of its stages and its root as they come: lists of sessions read no span.
+--   Every column is the least, the greatest or any of what came, so that a span that came twice changes nothing.
+-- Placeholders: ttl_seconds.
+CREATE TABLE IF NOT EXISTS hitl_sessions (
+    session_id String CODEC(ZSTD(1)),
+    first_start SimpleAggregateFunction(min, DateTime64(6, 'UTC')),
+    last_end SimpleAggregateFunction(max, DateTime64(6, 'UTC')),
+    user_id SimpleAggregateFunction(max, Int64),
+    chat_id SimpleAggregateFunction(max, Int64),
+    ended_at SimpleAggregateFunction(max, Nullable(DateTime64(6, 'UTC'))),
+    outcome SimpleAggregateFunction(max, Nullable(String)),
+    metadata SimpleAggregateFunction(max, Nullable(String)) CODEC(ZSTD(1)),
+    platform SimpleAggregateFunction(max, Nullable(String)),
+    intent SimpleAggregateFunction(max, Nullable(String)),
+    language SimpleAggregateFunction(max, Nullable(String)),
+    prompt_version SimpleAggregateFunction(max, Nullable(String))
+) ENGINE = AggregatingMergeTree
+ORDER BY session_id
+TTL toDateTime(last_end) + toIntervalSecond(2592000);
+
 -- What: takes the corrections out of the spans that are inserted.
 CREATE MATERIALIZED VIEW IF NOT EXISTS hitl_corrections_of_spans TO hitl_corrections (timestamp DateTime64(6, 'UTC'), session_id String, attributes Map(LowCardinality(String), String)) AS
 SELECT event.1 AS timestamp, SpanAttributes['session.id'] AS session_id, event.3 AS attributes
 FROM otel_traces
 ARRAY JOIN arrayZip(Events.Timestamp, Events.Name, Events.Attributes) AS event
 WHERE event.2 = 'hitl.correction' AND SpanAttributes['session.id'] <> '';
+
+-- What: puts sessions together of the spans that are inserted. Of a session's end the root tells: outcome and metadata.
+CREATE MATERIALIZED VIEW IF NOT EXISTS hitl_sessions_of_spans TO hitl_sessions AS
+SELECT
+    session_id, min(start_time) AS first_start, max(end_time) AS last_end, max(user_id) AS user_id, max(chat_id) AS chat_id,
+    maxOrNullIf(end_time, kind = 'root') AS ended_at, maxOrNullIf(SpanAttributes['hitl.session.outcome'], kind = 'root') AS outcome,
+    maxOrNullIf(metadata_of(SpanAttributes), kind = 'root') AS metadata, maxOrNullIf(platform::Nullable(String), kind = 'root') AS platform,
+    maxOrNullIf(intent::Nullable(String), kind = 'root') AS intent, maxOrNullIf(language::Nullable(String), kind = 'root') AS language,
+    maxOrNullIf(prompt_version::Nullable(String), kind = 'root') AS prompt_version
+FROM otel_traces
+WHERE kind IN ('root', 'stage')
+GROUP BY session_id;
 
 -- What: the corrections as questions see them. Texts never leave the machine and are NULL, as is the process.
 -- Returns: the columns of the table; ids are the keyed hashes as numbers (of a message as text).
@@ -337,6 +373,7 @@ SELECT
     )) AS metadata, nullif(SpanAttributes['error.type'], '') AS error_type, SpanId AS span_id,
     ParentSpanId AS parent_span_id, NULL::Nullable(String) AS process, attributes_of(SpanAttributes) AS attributes,
     events_of(Events.Timestamp, Events.Name, Events.Attributes) AS events, NULL::Nullable(Int64) AS flags,
+    links_of(Links.TraceId, Links.SpanId, Links.Attributes) AS links,
     model, provider, prompt_version, intent, platform, input_tokens, output_tokens, total_tokens, cost, currency, input_length,
     output_length, moderator_id, decision, text_hash, speech_seconds
 FROM otel_traces FINAL
@@ -356,27 +393,9 @@ WHERE false;
 -- Returns: the columns of the table; ids are the keyed hashes as numbers.
 CREATE OR REPLACE VIEW sessions AS
 SELECT
-    session_id, user_id, chat_id, assumeNotNull(began_at) AS started_at, ended_at, outcome, metadata, platform, intent, language, prompt_version
-FROM (
-    SELECT
-        session_id, began_at, max(user_id) AS user_id, max(chat_id) AS chat_id,
-        maxOrNullIf(end_time, kind = 'root') AS ended_at, anyOrNullIf(SpanAttributes['hitl.session.outcome'], kind = 'root') AS outcome,
-        anyOrNullIf(metadata_of(SpanAttributes), kind = 'root') AS metadata, anyIf(otel_traces.platform, kind = 'root') AS platform,
-        anyIf(otel_traces.intent, kind = 'root') AS intent, anyIf(otel_traces.language, kind = 'root') AS language,
-        anyIf(otel_traces.prompt_version, kind = 'root') AS prompt_version
-    FROM otel_traces FINAL
-    WHERE kind IN ('root', 'stage') AND began_at IS NOT NULL
-    GROUP BY session_id, began_at
-)
-UNION ALL
-SELECT
-    session_id, max(user_id), max(chat_id), min(start_time) AS started_at,
-    maxOrNullIf(end_time, kind = 'root'), anyOrNullIf(SpanAttributes['hitl.session.outcome'], kind = 'root'),
-    anyOrNullIf(metadata_of(SpanAttributes), kind = 'root'), anyIf(otel_traces.platform, kind = 'root'), anyIf(otel_traces.intent, kind = 'root'),
-    anyIf(otel_traces.language, kind = 'root'), anyIf(otel_traces.prompt_version, kind = 'root')
-FROM otel_traces FINAL
-WHERE kind IN ('root', 'stage') AND began_at IS NULL
-GROUP BY session_id;
+    session_id, user_id, chat_id, ifNull(session_began(session_id), first_start) AS started_at, ended_at, outcome, metadata,
+    platform, intent, language, prompt_version
+FROM hitl_sessions FINAL;
 
 -- What: every other span of a session as questions see it, the session's root among them. What OTLP does not carry is NULL.
 -- Returns: the columns of the table.
@@ -388,6 +407,9 @@ SELECT
     nullif(SpanAttributes['error.type'], '') AS error_type, SpanId AS span_id, ParentSpanId AS parent_span_id, ScopeName AS scope,
     NULL::Nullable(String) AS process, attributes_of(SpanAttributes) AS attributes,
     events_of(Events.Timestamp, Events.Name, Events.Attributes) AS events, NULL::Nullable(Int64) AS flags,
+    links_of(Links.TraceId, Links.SpanId, Links.Attributes) AS links, nullif(TraceId, session_id) AS trace_id,
+    NULL::Nullable(Bool) AS parent_is_remote, nullif(ScopeVersion, '') AS scope_version, nullif(TraceState, '') AS trace_state,
+    NULL::Nullable(String) AS root,
     if(kind = 'root', NULL, model) AS model, if(kind = 'root', NULL, provider) AS provider,
     if(kind = 'root', NULL, input_tokens) AS input_tokens, if(kind = 'root', NULL, output_tokens) AS output_tokens,
     if(kind = 'root', NULL, cost) AS cost, if(kind = 'root', NULL, currency) AS currency

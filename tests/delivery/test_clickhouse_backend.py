@@ -16,9 +16,7 @@ from support.clickhouse import as_sent, insert
 from support.recorded import NOW_NS, record
 from support.two_engines import alike
 
-pytest.importorskip(
-    "chdb", reason="ClickHouse in the process (chdb) is not installed: pip install '.[dev]'"
-)
+pytest.importorskip("chdb", reason="ClickHouse in the process (chdb) is not installed: pip install '.[dev]'")
 from support.clickhouse_server import ClickHouseServer
 
 from otel_metrics.analytics.answers import Answers
