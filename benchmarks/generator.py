@@ -99,7 +99,7 @@ _ROWS = {
             END AS metadata,
             CASE WHEN outcome = 'failed' AND n = 1 THEN 'TimeoutError' END AS error_type, span_id,
             left(md5('r' || i), 16) AS parent_span_id, '4711-' || (i // 50000) AS process, NULL AS attributes, NULL AS events,
-            1 AS flags
+            1 AS flags, NULL AS links
         FROM lines""",
     "correction_metrics": """
         SELECT lower(printf('%014x', start_us + took_us)) || lower(printf('%016x', hash(i, 31))) AS correction_id, session_id,

@@ -149,7 +149,7 @@ class ClickHouseEngine:
                 raise MissingExtra(
                     "clickhouse-connect is not installed",
                     "it, to ask ClickHouse",
-                    "pip install 'otel_metrics[clickhouse]'",
+                    "pip install '.[clickhouse]' in its copy",
                 ) from error
             logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())  # what it says is raised as well
             with self._in_our_words():
