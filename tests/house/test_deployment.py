@@ -86,7 +86,7 @@ def duration_s(text: str) -> float:
 def used_components(gateway: dict[str, Any]) -> dict[str, set[str]]:
     """What a collector's service really runs, by section; a connector stands at both ends of a pipeline."""
     used: dict[str, set[str]] = {section: set() for section in COMPONENT_SECTIONS}
-    used["extensions"] = set(gateway["service"]["extensions"])
+    used["extensions"] = set(gateway["service"].get("extensions", ()))
     for pipeline in gateway["service"]["pipelines"].values():
         for section in ("receivers", "processors", "exporters"):
             for component in pipeline.get(section, []):
@@ -238,9 +238,10 @@ def test_gateway_runs_all_that_it_defines(gateway: dict[str, Any]) -> None:
 
 
 def test_builder_has_exactly_the_components_of_the_gateway(gateway: dict[str, Any], builder: dict[str, Any]) -> None:
-    """The slim collector can do what gateway.yaml asks, and nothing besides."""
+    """The slim collector can do what gateway.yaml and to-file.yaml ask, and nothing besides."""
+    to_file = used_components(read(CONFIG / "to-file.yaml"))
     for section, components in used_components(gateway).items():
-        wanted = {type_of(component).replace("_", "") for component in components}
+        wanted = {type_of(component).replace("_", "") for component in components | to_file[section]}
         assert {type_of_module(part["gomod"], section) for part in builder[section]} == wanted
 
 
