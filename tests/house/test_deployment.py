@@ -90,7 +90,7 @@ def used_components(gateway: dict[str, Any]) -> dict[str, set[str]]:
     for pipeline in gateway["service"]["pipelines"].values():
         for section in ("receivers", "processors", "exporters"):
             for component in pipeline.get(section, []):
-                used["connectors" if component in gateway["connectors"] else section].add(component)
+                used["connectors" if component in gateway.get("connectors", ()) else section].add(component)
     return used
 
 
