@@ -21,7 +21,7 @@ from otel_metrics.telemetry.resending import Resender
 
 DEFAULT_RATE = 1_000.0
 DEFAULT_PATIENCE_S = 60.0
-_MOST_SPANS = 2048
+_MOST_SPANS = 1024
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 _LOCK_WAIT_S = 60.0
 _NS_PER_HOUR = 3_600_000_000_000

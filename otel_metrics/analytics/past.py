@@ -13,7 +13,7 @@ from otel_metrics.analytics.window import Window
 from otel_metrics.model import names
 from otel_metrics.model.records import Json, ProcessingMetric, SessionEnd, SpanEnded
 
-_SESSIONS_AT_ONCE = 4_000
+_SESSIONS_AT_ONCE = 1_500
 _KEY = "md5_number_lower(session_id || span_id)"
 _TABLES = ("processing_metrics", "spans")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -21,8 +21,7 @@ _decode_list = msgspec.json.Decoder(list[dict[str, Any]]).decode
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSpan:
+class StoredSpan(msgspec.Struct, frozen=True, gc=False):
     """A span of the store: its key, its record, and the OpenTelemetry resource of the process that wrote it, in JSON."""
 
     key: int

@@ -16,7 +16,8 @@ Level = Literal["debug", "info", "warning", "error", "critical", "metric"]
 Json = dict[str, Any]
 
 
-class ProcessingMetric(Struct, tag_field="kind", tag="stage"):
+# gc=False: records hold JSON, which can not refer to itself, and many are made at a time.
+class ProcessingMetric(Struct, tag_field="kind", tag="stage", gc=False):
     """A stage that has ended: one row of `processing_metrics`. Durations are milliseconds, times ISO-8601 UTC text."""
 
     metric_id: str
@@ -112,7 +113,7 @@ class SessionBegin(Struct, tag_field="kind", tag="session"):
     metadata: Json
 
 
-class SpanEnded(Struct, tag_field="kind", tag="span"):
+class SpanEnded(Struct, tag_field="kind", tag="span", gc=False):
     """Any other span of a session (a model call, an HTTP call): one row of `spans`."""
 
     record_id: str
@@ -142,11 +143,11 @@ class SpanEnded(Struct, tag_field="kind", tag="span"):
     links: list[Json] | UnsetType = UNSET
 
 
-class OtherSpan(SpanEnded, tag_field="kind", tag="other"):
+class OtherSpan(SpanEnded, tag_field="kind", tag="other", gc=False):
     """A span of no session: no row; it stands in the journal where it is to be sent on."""
 
 
-class SessionEnd(SpanEnded, tag_field="kind", tag="end"):
+class SessionEnd(SpanEnded, tag_field="kind", tag="end", gc=False):
     """A session's end, and with it its root span. Of several for one session the first in the journal counts."""
 
     user_id: int = 0

@@ -90,9 +90,12 @@ def clean_mapping(
     return cleaned
 
 
+_PLAIN = frozenset({str, bool, int, float})
+
+
 def is_plain(value: object) -> bool:
     """Whether a cleaned value can stand as a span attribute as it is (nested ones go out as JSON text)."""
-    return isinstance(value, str | bool | int | float)
+    return type(value) in _PLAIN or isinstance(value, str | bool | int | float)
 
 
 def json_text(value: object) -> str:

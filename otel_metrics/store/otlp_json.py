@@ -217,7 +217,7 @@ class OtlpReader:
             record.trace_id = f"{trace_id:032x}"
         if span.parent_span_id and span.flags & _REMOTE_KNOWN and span.flags & _IS_REMOTE:
             record.parent_is_remote = True
-        if scope.version and scope.name != names.SCOPE:
+        if scope.version:
             record.scope_version = clean_text(scope.version, 256)
         if span.trace_state:
             record.trace_state = clean_text(span.trace_state, 512)

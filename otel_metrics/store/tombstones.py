@@ -29,7 +29,7 @@ class Tombstone(msgspec.Struct, frozen=True):
     hash: str
     until: str
     sent: tuple[str, ...] = ()
-    """The hashes under which the person's id was sent by OTLP, so that it does not come back from there."""
+    """Hashes of the hashes under which the person's id was sent by OTLP, so that it does not come back from there."""
 
 
 _decode = msgspec.json.Decoder(Tombstone).decode
@@ -38,7 +38,7 @@ _decode = msgspec.json.Decoder(Tombstone).decode
 def bury(layout: StoreLayout, hasher: IdHasher, number: int, now_ns: int) -> None:
     """Writes a tombstone, to the disk. The id itself is written nowhere."""
     layout.prepare()
-    sent = tuple(hasher.hash(kind, number) for kind in ("user", "chat", "moderator"))
+    sent = tuple(hasher.text(hasher.hash(kind, number)) for kind in ("user", "chat", "moderator"))
     line = msgspec.json.encode(Tombstone(hasher.hash(_KIND, number), iso(now_ns), sent)) + b"\n"
     descriptor = open_private(layout.tombstones_file, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
@@ -100,7 +100,7 @@ class Tombstones:
 
     def until_of_hash(self, sent: str) -> str:
         """The same of an id as it was sent by OTLP, with this store's key."""
-        return self._until.get(sent, "")
+        return self._until.get(self._hasher.text(sent), "")
 
     def applies_to(self, header: FileBegin) -> bool:
         """Whether a log file may hold forgotten people: it began before the newest tombstone."""

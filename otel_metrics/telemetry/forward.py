@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _EVERY_S = 1.0
-_MOST_SPANS = 2048
+_MOST_SPANS = 1024
 _PAUSE_S = 0.002
 """Between two batches, so that catching up after an outage leaves the bot its processor."""
 _LONGEST_BACKOFF_S = 30.0

@@ -74,11 +74,11 @@ def types_in(path: Path) -> dict[str, set[str]]:
 def used_components(gateway: dict[str, Any]) -> dict[str, set[str]]:
     """What a collector's service really runs, by section; a connector stands at both ends of a pipeline."""
     used: dict[str, set[str]] = {section: set() for section in COMPONENT_SECTIONS}
-    used["extensions"] = set(gateway["service"]["extensions"])
+    used["extensions"] = set(gateway["service"].get("extensions", ()))
     for pipeline in gateway["service"]["pipelines"].values():
         for section in ("receivers", "processors", "exporters"):
             for component in pipeline.get(section, []):
-                used["connectors" if component in gateway["connectors"] else section].add(component)
+                used["connectors" if component in gateway.get("connectors", ()) else section].add(component)
     return used
 
 
@@ -156,9 +156,9 @@ def test_gateway_runs_all_that_it_defines(gateway: dict[str, Any]) -> None:
 
 
 def test_builder_has_exactly_the_components_of_the_files(builder: dict[str, Any]) -> None:
-    """The slim collector can do what gateway.yaml and its layers ask, and nothing besides."""
+    """The slim collector can do what gateway.yaml, its layers and to-file.yaml ask, and nothing besides."""
     for section in COMPONENT_SECTIONS:
-        wanted = {kind.replace("_", "") for path in (GATEWAY_FILE, *LAYERS) for kind in types_in(path)[section]}
+        wanted = {kind.replace("_", "") for path in (GATEWAY_FILE, CONFIG / "to-file.yaml", *LAYERS) for kind in types_in(path)[section]}
         assert {type_of_module(part["gomod"], section) for part in builder[section]} == wanted
 
 

@@ -1,6 +1,7 @@
 """Tombstones: lines of the log that are read again bring nobody back who was forgotten."""
 
 import itertools
+import json
 import time
 from pathlib import Path
 
@@ -45,14 +46,18 @@ def write(layout: StoreLayout, *lines: bytes) -> list[bytes]:
     return layout.log_file.read_bytes().splitlines()
 
 
-def test_tombstone_says_nothing_but_a_hash_and_a_time(layout: StoreLayout) -> None:
-    """The file is private and holds a keyed hash for each person, never an id."""
+def test_tombstone_says_nothing_but_hashes_and_a_time(layout: StoreLayout) -> None:
+    """The file is private and holds keyed hashes for each person, never an id, nor a hash that was sent."""
     bury(layout, HASHER, ANNA, to_ns("2026-01-01T00:00:00Z"))
     bury(layout, HASHER, BERT, to_ns("2026-01-02T00:00:00Z"))
-    assert layout.tombstones_file.read_text() == (
-        f'{{"hash":"{HASHER.hash("forget", ANNA)}","until":"2026-01-01T00:00:00.000000Z"}}\n'
-        f'{{"hash":"{HASHER.hash("forget", BERT)}","until":"2026-01-02T00:00:00.000000Z"}}\n'
-    )
+    stones = [json.loads(line) for line in layout.tombstones_file.read_text().splitlines()]
+    for stone, person, day in zip(stones, (ANNA, BERT), ("01", "02"), strict=True):
+        as_sent = [HASHER.hash(kind, person) for kind in ("user", "chat", "moderator")]
+        assert stone == {
+            "hash": HASHER.hash("forget", person), "until": f"2026-01-{day}T00:00:00.000000Z",
+            "sent": [HASHER.text(one) for one in as_sent],
+        }  # fmt: skip
+        assert not any(one in layout.tombstones_file.read_text() for one in as_sent)
     assert layout.tombstones_file.stat().st_mode & 0o777 == 0o600
 
 
