@@ -14,7 +14,7 @@ class OpenStore(Answers):
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Takes in what is new. Where another process is moving it, its rows are there the next time."""
-        if self._storage is not None:
+        if self._storage is not None and self._settings.backend is None:
             self._storage.drain()
         super().refresh(progress)
 
