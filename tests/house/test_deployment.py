@@ -158,7 +158,11 @@ def test_gateway_runs_all_that_it_defines(gateway: dict[str, Any]) -> None:
 def test_builder_has_exactly_the_components_of_the_files(builder: dict[str, Any]) -> None:
     """The slim collector can do what gateway.yaml, its layers and to-file.yaml ask, and nothing besides."""
     for section in COMPONENT_SECTIONS:
-        wanted = {kind.replace("_", "") for path in (GATEWAY_FILE, CONFIG / "to-file.yaml", *LAYERS) for kind in types_in(path)[section]}
+        wanted = {
+            kind.replace("_", "")
+            for path in (GATEWAY_FILE, CONFIG / "to-file.yaml", *LAYERS)
+            for kind in types_in(path)[section]
+        }
         assert {type_of_module(part["gomod"], section) for part in builder[section]} == wanted
 
 
