@@ -21,6 +21,7 @@ from otel_metrics.model.records import (
 )
 from otel_metrics.model.times import iso
 from otel_metrics.model.values import clean_mapping, clean_text
+from otel_metrics.store.otlp_shapes import Named, OtlpEvent, OtlpScope, OtlpSpan, decode_line, decode_span
 
 _KINDS = ("internal", "internal", "server", "client", "producer", "consumer")
 _KIND_NAMES = {f"SPAN_KIND_{kind.upper()}": place for place, kind in enumerate(_KINDS) if place}
@@ -28,71 +29,6 @@ _ERROR = (2, "STATUS_CODE_ERROR")
 _REMOTE_KNOWN, _IS_REMOTE = 0x100, 0x200
 _SAMPLED = 1  # what was exported was sampled; the flags of OTLP do not tell
 _MS = 1e6
-
-
-class _Named(msgspec.Struct):
-    key: str
-    value: Json = {}
-
-
-class _Event(msgspec.Struct, rename="camel"):
-    name: str = ""
-    time_unix_nano: int = 0
-    attributes: list[_Named] = []
-
-
-class _Link(msgspec.Struct, rename="camel"):
-    trace_id: str = ""
-    span_id: str = ""
-    flags: int = 0
-    attributes: list[_Named] = []
-
-
-class _Status(msgspec.Struct):
-    code: int | str = 0
-
-
-class _Span(msgspec.Struct, rename="camel"):
-    trace_id: str
-    span_id: str
-    start_time_unix_nano: int
-    end_time_unix_nano: int
-    name: str = ""
-    parent_span_id: str = ""
-    trace_state: str = ""
-    kind: int | str = 0
-    flags: int = 0
-    attributes: list[_Named] = []
-    events: list[_Event] = []
-    links: list[_Link] = []
-    status: _Status = msgspec.field(default_factory=_Status)
-
-
-class _Scope(msgspec.Struct):
-    name: str = ""
-    version: str = ""
-
-
-class _ScopeSpans(msgspec.Struct):
-    scope: _Scope = msgspec.field(default_factory=_Scope)
-    spans: list[msgspec.Raw] = []
-
-
-class _Resource(msgspec.Struct):
-    attributes: list[_Named] = []
-
-
-class _ResourceSpans(msgspec.Struct, rename="camel"):
-    resource: _Resource = msgspec.field(default_factory=_Resource)
-    scope_spans: list[_ScopeSpans] = []
-
-
-class _Line(msgspec.Struct, rename="camel"):
-    resource_spans: list[_ResourceSpans] | None = None
-
-
-_decode_line = msgspec.json.Decoder(_Line, strict=False).decode
-_decode_span = msgspec.json.Decoder(_Span, strict=False).decode
 
 
 @dataclass(slots=True)
@@ -120,21 +56,21 @@ class OtlpReader:
 
     def spans(self, line: bytes) -> Iterator[TakenSpan]:
         """The spans of a line; none where it holds metrics or logs. Raises `ValueError` for what is no OTLP JSON."""
-        for of_resource in _decode_line(line).resource_spans or ():
+        for of_resource in decode_line(line).resource_spans or ():
             resource = _values(of_resource.resource.attributes)
             for of_scope in of_resource.scope_spans:
                 for raw in of_scope.spans:
                     yield self._taken(raw, resource, of_scope.scope)
 
-    def _taken(self, raw: msgspec.Raw, resource: Json, scope: _Scope) -> TakenSpan:
+    def _taken(self, raw: msgspec.Raw, resource: Json, scope: OtlpScope) -> TakenSpan:
         taken = TakenSpan(resource)
         try:
-            self._fill(taken, _decode_span(raw), scope)
+            self._fill(taken, decode_span(raw), scope)
         except (ValueError, OverflowError, RecursionError, TypeError):
             taken.records, taken.skipped = [], "unreadable"
         return taken
 
-    def _fill(self, taken: TakenSpan, span: _Span, scope: _Scope) -> None:
+    def _fill(self, taken: TakenSpan, span: OtlpSpan, scope: OtlpScope) -> None:
         trace_id, span_id = int(span.trace_id, 16), int(span.span_id, 16)
         attributes = _values(span.attributes)
         own_trace = f"{trace_id:032x}"
@@ -160,7 +96,7 @@ class OtlpReader:
                     taken.moderators.append(str(facts.get(names.MODERATOR, "")))
                     taken.records.append(self._correction(event, facts, session_id))
 
-    def _stage(self, span: _Span, session_id: str, attributes: Json) -> ProcessingMetric:
+    def _stage(self, span: OtlpSpan, session_id: str, attributes: Json) -> ProcessingMetric:
         stage = clean_text(str(attributes.pop(names.STAGE)), 256)
         people = {
             "user_id": attributes.pop(names.USER_HASH, None), "chat_id": attributes.pop(names.CHAT, None)
@@ -184,7 +120,7 @@ class OtlpReader:
         self._add_events_and_links(record, span)
         return record
 
-    def _root(self, span: _Span, session_id: str, trace_id: int, attributes: Json) -> SessionEnd:
+    def _root(self, span: OtlpSpan, session_id: str, trace_id: int, attributes: Json) -> SessionEnd:
         people = {
             "user_id": attributes.pop(names.USER_HASH, None), "chat_id": attributes.pop(names.CHAT, None)
         }  # fmt: skip
@@ -199,7 +135,7 @@ class OtlpReader:
             metadata={**self._clean(_metadata(attributes)), **originals},
         )  # fmt: skip
 
-    def _other(self, span: _Span, session_id: str, trace_id: int, attributes: Json, scope: _Scope) -> SpanEnded:
+    def _other(self, span: OtlpSpan, session_id: str, trace_id: int, attributes: Json, scope: OtlpScope) -> SpanEnded:
         start, end, duration = _times(span)
         kind = _KIND_NAMES.get(span.kind, 0) if isinstance(span.kind, str) else span.kind
         record = SpanEnded(
@@ -223,7 +159,7 @@ class OtlpReader:
             record.trace_state = clean_text(span.trace_state, 512)
         return record
 
-    def _correction(self, event: _Event, facts: Json, session_id: str) -> CorrectionMetric:
+    def _correction(self, event: OtlpEvent, facts: Json, session_id: str) -> CorrectionMetric:
         """What the event tells: not the message's id, nor how long the correction took."""
         (admin, _), originals = _integer_ids({"admin_user_id": facts.get(names.MODERATOR), "chat_id": None})
         kind = clean_text(str(facts.get(names.CORRECTION_TYPE, "text_correction")), 64)
@@ -240,7 +176,7 @@ class OtlpReader:
             record.voice_transcription_time_ms = round(seconds * 1000)
         return record
 
-    def _add_events_and_links(self, record: ProcessingMetric | SpanEnded, span: _Span) -> None:
+    def _add_events_and_links(self, record: ProcessingMetric | SpanEnded, span: OtlpSpan) -> None:
         if span.events:
             record.events = [
                 {
@@ -273,7 +209,7 @@ def _begin_of(root: SessionEnd) -> SessionBegin:
     )  # fmt: skip
 
 
-def _times(span: _Span) -> tuple[str, str, int]:
+def _times(span: OtlpSpan) -> tuple[str, str, int]:
     start_ns = span.start_time_unix_nano
     end_ns = max(start_ns, span.end_time_unix_nano)
     return iso(start_ns), iso(end_ns), round((end_ns - start_ns) / _MS)
@@ -310,7 +246,7 @@ def _nested(value: Any) -> Any:
     return value
 
 
-def _values(attributes: Sequence[_Named]) -> Json:
+def _values(attributes: Sequence[Named]) -> Json:
     return {one.key: _value(one.value) for one in attributes}
 
 
