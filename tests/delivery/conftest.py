@@ -49,7 +49,7 @@ def own_demo(demo_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def steering(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which users, moderators and errors wrote what could steer a terminal; its failed session is the first."""
     folder = tmp_path_factory.mktemp("hostile")
     settings = load({"database": folder / "h.db", "log_file": folder / "h.jsonl", "drain_interval_s": 0}, {})

@@ -148,17 +148,17 @@ def test_without_a_store_they_say_how_to_begin(cli, tmp_path, command):
 
 
 @pytest.mark.parametrize("columns", [80, 120])
-def test_nothing_is_wider_than_the_terminal_or_steers_it(cli, hostile, columns):
+def test_nothing_is_wider_than_the_terminal_or_steers_it(cli, steering, columns):
     """Whatever stages and rules are called, no line is too long and no sign is sent that steers."""
-    rules = hostile.with_name("metrics.rules.toml")
+    rules = steering.with_name("metrics.rules.toml")
     rules.write_text(
         f"{RULES}least = 1\n[[rule]]\nname = 'odd'\nkind = 'success_rate'\nby_stage = true\nleast = 1\nthreshold = 99\nwindow = '5w'\n"
         f"labels = {{ who = {json.dumps(HOSTILE, ensure_ascii=False)} }}\n"
     )
     try:
-        cli("watch", "--once", "--database", hostile)
+        cli("watch", "--once", "--database", steering)
         for command in (("alerts",), ("alerts", "rules"), ("alerts", "history"), ("alerts", "explain", "odd")):
-            result = cli(*command, "--database", hostile, columns=columns)
+            result = cli(*command, "--database", steering, columns=columns)
             assert result.status == 0, result.notes
             assert "\x1b" not in result.output and "\u202e" not in result.output
             shown = [line for line in result.lines if not line.endswith("is as it should be.")]

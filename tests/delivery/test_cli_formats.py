@@ -16,7 +16,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 @pytest.mark.parametrize("command", JSON_COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("store", ["own_demo", "hostile"])
+@pytest.mark.parametrize("store", ["own_demo", "steering"])
 def test_json_is_one_document(cli, store, command, request):
     """`--format json` prints one document that any reader takes, whatever users wrote, and no note beside it."""
     result = cli(*command, "--database", request.getfixturevalue(store), "--format", "json")
@@ -25,11 +25,11 @@ def test_json_is_one_document(cli, store, command, request):
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", result.output)
 
 
-def test_json_keeps_texts_exactly(cli, hostile):
+def test_json_keeps_texts_exactly(cli, steering):
     """A text that is defused for the eye is whole in JSON."""
-    session = failed_session(cli, hostile)
+    session = failed_session(cli, steering)
     assert session["metadata"]["name"] == HOSTILE
-    answer = json.loads(cli("session", session["session_id"], "--database", hostile, "--format", "json").output)
+    answer = json.loads(cli("session", session["session_id"], "--database", steering, "--format", "json").output)
     assert HOSTILE in {span["error_message"] for span in answer["spans"]}
 
 

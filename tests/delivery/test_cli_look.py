@@ -23,7 +23,7 @@ def session_like(cli: Cli, database, condition: str) -> str:
 
 
 @pytest.mark.parametrize("columns", [80, 100, 160])
-@pytest.mark.parametrize("store", ["demo", "hostile"])
+@pytest.mark.parametrize("store", ["demo", "steering"])
 def test_nothing_is_wider_than_the_terminal(cli, store, columns, request):
     """At any width, whatever users wrote, no line is longer than that, and none has spaces at its end."""
     database = request.getfixturevalue(store)
@@ -37,22 +37,22 @@ def test_nothing_is_wider_than_the_terminal(cli, store, columns, request):
 
 
 @pytest.mark.parametrize("command", [*ASKING, ("session",)], ids=" ".join)
-def test_hostile_texts_are_shown_and_do_nothing(cli, hostile, command):
+def test_hostile_texts_are_shown_and_do_nothing(cli, steering, command):
     """No control character, no direction mark and no markup of a user's text reaches the terminal as such."""
     if command == ("session",):
-        command = ("session", failed_session(cli, hostile)["session_id"])
-    result = cli(*command, "--database", hostile, columns=160)
+        command = ("session", failed_session(cli, steering)["session_id"])
+    result = cli(*command, "--database", steering, columns=160)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", result.output)
 
 
-def test_markup_stays_text(cli, hostile):
+def test_markup_stays_text(cli, steering):
     """What looks like markup of the drawing library is printed as it is."""
-    assert "[red]x[/red]" in cli("dashboard", "--database", hostile).output
+    assert "[red]x[/red]" in cli("dashboard", "--database", steering).output
 
 
-def test_hostile_errors_stay_on_one_line(cli, hostile):
+def test_hostile_errors_stay_on_one_line(cli, steering):
     """A message that quotes what was typed can not break its line or steer the terminal either."""
-    result = cli("session", "no\x1b[31m\nsuch", "--database", hostile)
+    result = cli("session", "no\x1b[31m\nsuch", "--database", steering)
     assert result.status == 2
     assert result.notes.count("\n") == 1
     assert "\x1b" not in result.notes

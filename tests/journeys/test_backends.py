@@ -82,6 +82,7 @@ def arrived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arrived]:
     with Jaeger(folder) as jaeger, ExitStack() as afterwards:
         gateway = Gateway(folder, [quick], JAEGER_ENDPOINT=jaeger.endpoint, TEMPO_ENDPOINT=jaeger.endpoint)
         afterwards.enter_context(gateway)
+        afterwards.callback(gateway.kill)  # it would wait for what it has for nobody
         prometheus = afterwards.enter_context(Prometheus(folder, *gateway.targets()))
         _send_foreign_spans(gateway)
         journey = play(

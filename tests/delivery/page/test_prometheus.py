@@ -187,19 +187,19 @@ def _many(folder: Path) -> Path:
     return settings.database
 
 
-def test_names_from_a_store_can_not_break_out(tmp_path: Path, hostile: Path):
+def test_names_from_a_store_can_not_break_out(tmp_path: Path, steering: Path):
     """Quotes, line ends and the like stay inside of their label; Prometheus' own checker finds no fault."""
-    for database in (_many(tmp_path), hostile):
+    for database in (_many(tmp_path), steering):
         with serving(database) as page:
             text = page.ask("/metrics").text
         found = numbers_in(text)
         assert "owned" not in {name for name, _ in found}
         stages = {dict(labels).get("stage") for name, labels in found if name == "hitl_window_stages"}
-        assert (BREAKING in stages) is (database != hostile)
-        assert ("[red]x[/red]" in stages) is (database == hostile)
+        assert (BREAKING in stages) is (database != steering)
+        assert ("[red]x[/red]" in stages) is (database == steering)
         checked(text)
         currency = number("hitl_window_model_cost", currency='X"\nY')
-        assert found.get(currency) == (None if database == hostile else 1.5)
+        assert found.get(currency) == (None if database == steering else 1.5)
 
 
 def test_labels_are_few_and_name_nobody(tmp_path: Path):
