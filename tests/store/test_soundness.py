@@ -69,7 +69,7 @@ LOGICAL = [
         "PRAGMA writable_schema = 1; UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_sequence(a)' WHERE name LIKE '%sequ%'",
         "table sqlite_sequence is not as it was made",
     ),
-    ("PRAGMA user_version = 1", "table correction_metrics is not as it was made"),
+    ("PRAGMA user_version = 1", "table processing_metrics is not as it was made"),
 ]
 
 
